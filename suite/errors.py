@@ -1,0 +1,38 @@
+"""The exceptions that a user is meant to read; none of them is shown with a stack trace.
+
+    UnsmoothError             exit 1: something that the command needs is not there
+    ├── UsageError            exit 2: the command line, a plan or a name in it is wrong; nothing was started
+    ├── CatalogueError        exit 1: `python -m jobs.describe` could not say what there is
+    ├── ClusterError          exit 1: Ray could not be started, reached or kept
+    └── RecordError           exit 1: the recording server refused or could not be reached
+"""
+
+from collections.abc import Iterable
+
+
+class UnsmoothError(Exception):
+    """Whole messages, each saying what was wrong, what is allowed and what to do."""
+
+    exit_code = 1
+
+    def __init__(self, messages: str | Iterable[str]) -> None:
+        self.messages = (messages,) if isinstance(messages, str) else tuple(messages)
+        super().__init__("\n".join(self.messages))
+
+
+class UsageError(UnsmoothError):
+    """The user asked for something that does not exist or cannot be; all problems at once."""
+
+    exit_code = 2
+
+
+class CatalogueError(UnsmoothError):
+    """The child process that describes variants and tasks failed."""
+
+
+class ClusterError(UnsmoothError):
+    """Ray could not be started, reached or kept."""
+
+
+class RecordError(UnsmoothError):
+    """The record could not be written; what is on disk is untouched and can be recorded later."""
