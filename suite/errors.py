@@ -7,6 +7,7 @@
     └── RecordError           exit 1: the recording server refused or could not be reached
 """
 
+import difflib
 from collections.abc import Iterable
 
 
@@ -36,3 +37,11 @@ class ClusterError(UnsmoothError):
 
 class RecordError(UnsmoothError):
     """The record could not be written; what is on disk is untouched and can be recorded later."""
+
+
+def unknown(kind: str, name: object, known: Iterable[str]) -> str:
+    """`Unknown variant 'neutrino'. Did you mean 'neutreno'? Available: centered, neutreno.`"""
+    names = sorted(known)
+    close = difflib.get_close_matches(str(name), names, n=1)
+    suggestion = f" Did you mean {close[0]!r}?" if close else ""
+    return f"Unknown {kind} {name!r}.{suggestion} Available: {', '.join(names) or 'none'}."

@@ -1,0 +1,259 @@
+"""What there is to run: variants, tasks and data sets, as `python -m jobs.describe` prints them.
+
+Describing needs torch, so it happens in a child process; its answer is kept in the user's cache folder under the digest
+of everything it depends on, so that planning usually starts no child at all.
+"""
+
+import dataclasses
+import functools
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any, Self
+
+import jobs.contract
+from jobs.contract import SCHEMA, ContractError, canonical, file_sha256, read_json, write_json
+from suite.errors import CatalogueError, UsageError
+
+PACKAGE = Path(jobs.contract.__file__).parent
+LIMIT_S = 180.0
+"""Time allowed for one description [s]; importing torch and the frameworks takes 5-20 s on a slow disk."""
+
+KEPT = 64
+"""Answers kept in the cache folder; the oldest go first."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Argument:
+    """A keyword of a variant or task."""
+
+    type: str  # as annotated: "float", "int | None", "list[int]"
+    default: Any
+
+
+@dataclasses.dataclass(frozen=True)
+class Variant:
+    """A mitigation that can be run."""
+
+    name: str
+    summary: str
+    source: Path
+    builtin: bool
+    sha256: str
+    arguments: Mapping[str, Argument]
+
+
+@dataclasses.dataclass(frozen=True)
+class Broken:
+    """An outside variant file that cannot be used, and why; plans may still name it and get failed rows."""
+
+    name: str
+    source: Path
+    problem: str
+    sha256: str | None  # None: the file cannot be read
+
+
+@dataclasses.dataclass(frozen=True)
+class DataSet:
+    """One data set of a task."""
+
+    name: str
+    summary: str
+    splits: tuple[str, ...]
+    embedded: bool  # comes with a package, nothing to download
+
+    @property
+    def default_split(self) -> str:
+        return "default" if "default" in self.splits else self.splits[0]
+
+
+@dataclasses.dataclass(frozen=True)
+class Task:
+    """A training-and-evaluation setting."""
+
+    name: str
+    summary: str
+    arguments: Mapping[str, Argument]
+    steps: int
+    global_batch: int
+    data: Mapping[str, DataSet]
+    metric: Mapping[str, Any]  # name, unit, better
+    label: tuple[str, ...]  # arguments that boards show
+
+    @property
+    def default_data(self) -> str:
+        """The first embedded data set: what runs everywhere without a download."""
+        embedded = [name for name, data in self.data.items() if data.embedded]
+        return (embedded or list(self.data))[0]
+
+
+@dataclasses.dataclass(frozen=True)
+class Request:
+    """Arguments to try on a tiny layer: pairs of (variant, arguments), and whole task settings."""
+
+    variants: tuple[tuple[str, Mapping[str, Any]], ...] = ()
+    tasks: tuple[Mapping[str, Any], ...] = ()  # task, data, split, arguments
+
+    def to_dict(self) -> dict[str, Any]:
+        variants = [{"name": name, "arguments": dict(arguments)} for name, arguments in self.variants]
+        return {"variants": variants, "tasks": [dict(task) for task in self.tasks]}
+
+
+@dataclasses.dataclass(frozen=True)
+class Checked:
+    """Answers to a request in its order: None, or the problem as a sentence."""
+
+    variants: tuple[str | None, ...] = ()
+    tasks: tuple[str | None, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class Catalogue:
+    """Everything that plans can name."""
+
+    variants: Mapping[str, Variant]
+    tasks: Mapping[str, Task]
+    broken: Mapping[str, Broken] = dataclasses.field(default_factory=dict)
+    variant_files: tuple[Path, ...] = ()
+
+    @classmethod
+    def from_dict(cls, document: Mapping[str, Any], variant_files: Sequence[Path] = ()) -> Self:
+        """Build it from the JSON of `python -m jobs.describe`.
+
+        Raises:
+            CatalogueError: the document is of another schema or lacks a part.
+        """
+        if document.get("schema") != SCHEMA:
+            raise CatalogueError(f"jobs.describe answered with schema {document.get('schema')!r}; expected {SCHEMA}.")
+        try:
+            return cls(
+                variants={name: _variant(name, entry) for name, entry in sorted(document["variants"].items())},
+                tasks={name: _task(name, entry) for name, entry in sorted(document["tasks"].items())},
+                broken={name: _broken(name, entry) for name, entry in sorted(document["broken"].items())},
+                variant_files=tuple(variant_files),
+            )
+        except (KeyError, TypeError, AttributeError) as error:
+            raise CatalogueError(f"jobs.describe answered with an incomplete description ({error!r}).") from error
+
+
+def _arguments(document: Mapping[str, Any]) -> dict[str, Argument]:
+    return {name: Argument(entry["type"], entry["default"]) for name, entry in document.items()}
+
+
+def _source(text: str) -> Path:
+    return PACKAGE.parent / text  # an absolute path stays as it is
+
+
+def _variant(name: str, entry: Mapping[str, Any]) -> Variant:
+    arguments = _arguments(entry["arguments"])
+    return Variant(
+        name, entry["summary"], _source(entry["source"]), entry["builtin"], entry["sha256"], arguments
+    )
+
+
+def _task(name: str, entry: Mapping[str, Any]) -> Task:
+    data = {key: DataSet(key, d["summary"], tuple(d["splits"]), d["embedded"]) for key, d in entry["data"].items()}
+    steps, batch, label = entry["steps"], entry["global_batch"], tuple(entry["label"])
+    return Task(name, entry["summary"], _arguments(entry["arguments"]), steps, batch, data, entry["metric"], label)
+
+
+def _broken(name: str, entry: Mapping[str, Any]) -> Broken:
+    source = _source(entry["source"])
+    return Broken(name, source, entry["problem"], file_sha256(source) if source.is_file() else None)
+
+
+def load(*, variant_files: Sequence[Path] = ()) -> Catalogue:
+    """Describe what is built in and what `variant_files` add; a file that cannot be used ends up in `broken`.
+
+    Raises:
+        UsageError: a variant file does not exist.
+        CatalogueError: the description failed.
+    """
+    missing = [path for path in variant_files if not path.is_file()]
+    if missing:
+        raise UsageError(f"--variant-file {path}: no such file. Give the path of a Python file." for path in missing)
+    files = tuple(path.resolve() for path in variant_files)
+    return Catalogue.from_dict(describe(files, Request()), files)
+
+
+def check(catalogue: Catalogue, request: Request) -> Checked:
+    """Try arguments on a tiny layer or task, in the child process."""
+    if not request.variants and not request.tasks:
+        return Checked()
+    checked = describe(catalogue.variant_files, request)["checked"]
+    return Checked(tuple(checked["variants"]), tuple(checked["tasks"]))
+
+
+def describe(variant_files: Sequence[Path], request: Request) -> dict[str, Any]:
+    """The child's answer, from the cache where nothing it depends on has changed."""
+    key = hashlib.sha256(canonical({"code": code_digest(), "files": _stamp(variant_files), **request.to_dict()}))
+    path = cache_folder() / f"describe-{key.hexdigest()[:24]}.json"
+    try:
+        return read_json(path)
+    except ContractError:  # not there yet, or damaged: ask again and write it anew
+        answer = ask(variant_files, request)
+    _keep(path, answer)
+    return answer
+
+
+def ask(variant_files: Sequence[Path], request: Request) -> dict[str, Any]:
+    """Run `python -m jobs.describe` once.
+
+    Raises:
+        CatalogueError: it failed, hung, or printed something other than one JSON object.
+    """
+    flags = [text for path in variant_files for text in ("--variant-file", str(path))]
+    command = [sys.executable, "-m", "jobs.describe", *flags]
+    what = "Describing the variants and tasks (python -m jobs.describe)"
+    try:
+        # From the package's parent, so that a folder called jobs where the user stands is not imported instead.
+        child = subprocess.run(
+            command, input=json.dumps(request.to_dict()), cwd=PACKAGE.parent, capture_output=True, text=True,
+            timeout=LIMIT_S, check=False,
+        )  # fmt: skip
+    except subprocess.TimeoutExpired as error:
+        advice = "A variant file may never return when imported." if variant_files else "Run it by hand to see where."
+        raise CatalogueError(f"{what} did not finish within {LIMIT_S:.0f} s. {advice}") from error
+    if child.returncode != 0:
+        tail = "\n".join(child.stderr.strip().splitlines()[-8:])
+        raise CatalogueError(f"{what} failed with exit code {child.returncode}. Its last lines:\n{tail}")
+    try:
+        answer = json.loads(child.stdout)
+    except ValueError as error:
+        raise CatalogueError(f"{what} did not print JSON, it printed {child.stdout[:200]!r}.") from error
+    return dict(answer)
+
+
+@functools.cache
+def code_digest() -> str:
+    """SHA-256 over the Python that runs, every module of `jobs`, and the installed variant packages."""
+    digest = hashlib.sha256(f"{sys.version} {sys.prefix} {PACKAGE}".encode())
+    for path in sorted(PACKAGE.rglob("*.py")):
+        digest.update(f"{path.relative_to(PACKAGE)} {file_sha256(path)}\n".encode())
+    for point in sorted(entry_points(group="unsmooth.variants")):
+        digest.update(f"{point.name} {point.value} {point.dist and point.dist.version}\n".encode())
+    return digest.hexdigest()
+
+
+def _stamp(variant_files: Sequence[Path]) -> list[list[str]]:
+    return [[str(path), file_sha256(path)] for path in variant_files]
+
+
+def cache_folder() -> Path:
+    """`$XDG_CACHE_HOME/unsmooth`, or `~/.cache/unsmooth`."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "unsmooth"
+
+
+def _keep(path: Path, answer: Mapping[str, Any]) -> None:
+    try:
+        write_json(path, answer)
+        kept = sorted(path.parent.glob("describe-*.json"), key=lambda entry: entry.stat().st_mtime)
+        for old in kept[:-KEPT]:
+            old.unlink(missing_ok=True)
+    except OSError:
+        return  # a read-only or full home makes every command slower, not wrong
