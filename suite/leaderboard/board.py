@@ -1,0 +1,164 @@
+"""Rows -> Board: grouped by task and setting, compared to the baseline, sorted and, where it is allowed, ranked."""
+
+import dataclasses
+import json
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from suite.leaderboard.rows import Metric, Row, Trial, read
+from suite.leaderboard.statistics import DIRECTIONS, SEEDS_TO_RANK, Comparison, Estimate, compare, estimate
+from suite.manifest import Manifest
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Entry:
+    """A row and what its seeds allow one to say about it."""
+
+    row: Row
+    estimate: Estimate | None  # of the primary metric
+    comparison: Comparison | None  # None for the baseline itself
+    rank: int | None
+    unranked: str | None  # why it has no rank: one sentence
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Setting:
+    """One group of comparable rows: the baseline first, then the best."""
+
+    label: str
+    entries: tuple[Entry, ...]
+
+    @property
+    def baseline(self) -> Entry | None:
+        return next((entry for entry in self.entries if entry.row.is_baseline), None)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Task:
+    """Everything that was measured in one task."""
+
+    name: str
+    metric: Metric
+    settings: tuple[Setting, ...]
+
+    def entries(self) -> list[Entry]:
+        return [entry for setting in self.settings for entry in setting.entries]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Board:
+    """The leaderboard of one plan; plain data, so that it can be dumped as JSON."""
+
+    name: str
+    tier: str
+    created: str
+    headline: str  # what was compared, as one sentence
+    counts: dict[str, int]  # of jobs, by status
+    seeds: tuple[int, ...]
+    commits: tuple[str, ...]
+    dirty: bool  # at least one result comes from a checkout with uncommitted changes
+    tasks: tuple[Task, ...]
+
+    def entries(self) -> list[Entry]:
+        return [entry for task in self.tasks for entry in task.entries()]
+
+    def to_dict(self) -> dict[str, Any]:
+        return dataclasses.asdict(self)
+
+
+def build(runs: Path, manifest: Manifest) -> Board:
+    """The board of a plan, from the files in `runs` alone."""
+    rows = read(runs, manifest)
+    trials = [trial for row in rows for trial in row.trials]
+    return Board(
+        name=manifest.name,
+        tier=manifest.tier,
+        created=manifest.created,
+        headline=_headline(rows, trials),
+        counts=dict(sorted(Counter(trial.status for trial in trials).items())),
+        seeds=tuple(sorted({trial.seed for trial in trials})),
+        commits=tuple(sorted({trial.git_sha for trial in trials if trial.git_sha})),
+        dirty=any(trial.dirty for trial in trials),
+        tasks=tuple(_task(group, manifest.tier) for group in _grouped(rows, lambda row: row.task)),
+    )
+
+
+def _grouped(rows: Iterable[Row], key: Callable[[Row], str]) -> list[list[Row]]:
+    """Groups in the order in which they first appear."""
+    groups: dict[str, list[Row]] = {}
+    for row in rows:
+        groups.setdefault(key(row), []).append(row)
+    return list(groups.values())
+
+
+def _task(rows: Sequence[Row], tier: str) -> Task:
+    settings = _grouped(rows, lambda row: json.dumps(row.setting, sort_keys=True))
+    return Task(
+        name=rows[0].task,
+        metric=next((row.metric for row in rows if row.values()), rows[0].metric),
+        settings=tuple(_setting(group, tier) for group in settings),
+    )
+
+
+def _setting(rows: Sequence[Row], tier: str) -> Setting:
+    baseline = next((row for row in rows if row.is_baseline), None)
+    entries = sorted((_entry(row, baseline, tier) for row in rows), key=_order)
+    rank, ranked = 0, []
+    for entry in entries:
+        if entry.unranked is None:
+            rank += 1
+            entry = dataclasses.replace(entry, rank=rank)
+        ranked.append(entry)
+    return Setting(label=rows[0].label, entries=tuple(ranked))
+
+
+def _entry(row: Row, baseline: Row | None, tier: str) -> Entry:
+    comparison = None
+    if not row.is_baseline:
+        reference = baseline.values() if baseline else {}
+        comparison = compare(row.values(), baseline=reference, better=row.metric.better)
+    mean = estimate(list(row.values().values()))
+    return Entry(row=row, estimate=mean, comparison=comparison, rank=None, unranked=_unranked(row, comparison, tier))
+
+
+def _unranked(row: Row, comparison: Comparison | None, tier: str) -> str | None:
+    if comparison is None:
+        return "It is what the others are compared to."
+    if tier != "ranked":
+        return f"Results of the {tier} tier are shown and not ranked."
+    shared = comparison.estimate.n if comparison.estimate else 0
+    if shared < SEEDS_TO_RANK:
+        return f"It shares {shared} finished seeds with the baseline; a rank needs {SEEDS_TO_RANK}."
+    return None
+
+
+def _order(entry: Entry) -> tuple[bool, int, float, str]:
+    """Baseline, then the largest gain, then rows without a difference by their mean, then rows without numbers."""
+    sign = DIRECTIONS[entry.row.metric.better]
+    gain = entry.comparison.estimate if entry.comparison else None
+    number = gain or entry.estimate
+    kind = 0 if gain else 1 if number else 2
+    return not entry.row.is_baseline, kind, -sign * number.mean if number else 0.0, entry.row.name
+
+
+def _headline(rows: Sequence[Row], trials: Sequence[Trial]) -> str:
+    variants, tasks = {row.variant for row in rows}, {row.task for row in rows}
+    seeds = {trial.seed for trial in trials}
+    settings = {json.dumps(row.setting, sort_keys=True) for row in rows}
+    where = counted(len(tasks), "task")
+    if len(settings) > len(tasks):
+        where += f" ({counted(len(settings), 'setting')})"
+    return f"{counted(len(variants), 'variant')} in {where} on {counted(len(seeds), 'seed')}: {outcome(trials)}."
+
+
+def outcome(trials: Sequence[Trial]) -> str:
+    """`48 jobs, 44 finished, 2 failed, 2 skipped`; `none failed` is said out loud."""
+    status = Counter(trial.status for trial in trials)
+    parts = [counted(len(trials), "job"), f"{status['ok']} finished", f"{status['failed'] or 'none'} failed"]
+    return ", ".join(parts + [f"{status[name]} {name}" for name in ("blocked", "skipped", "pending") if status[name]])
+
+
+def counted(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -1,0 +1,198 @@
+"""Files of a runs folder -> rows: one per setting, variant and arguments, holding one trial per seed."""
+
+import dataclasses
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from jobs.contract import ContractError, JobFolder, JobSpec, Result, read_json
+from suite.manifest import Manifest, PlannedJob
+from suite.plan import variant_label
+
+BASELINE = "softmax"
+"""Registry name of the empty variant, which every other row is compared to."""
+
+PROFILE = ("cosine", "residual", "rank", "norm")
+"""Over-smoothing metrics measured per layer."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Metric:
+    """What a task is judged by."""
+
+    name: str
+    unit: str
+    better: str  # "higher" or "lower"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Trial:
+    """One job: one seed of a row. `pending` means that there is no result yet."""
+
+    id: str
+    seed: int
+    status: str  # ok, skipped, failed, blocked, pending
+    value: float | None = None  # the primary metric
+    failure: str | None = None
+    reason: str | None = None
+    advice: str | None = None
+    exit_code: int | None = None
+    log_tail: tuple[str, ...] = ()
+    attempts: int = 0
+    metrics: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    cost: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    git_sha: str | None = None
+    dirty: bool = False
+    device: str | None = None
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Curve:
+    """One over-smoothing metric against the layer, averaged over seeds."""
+
+    stack: str
+    site: str
+    metric: str
+    layers: tuple[int, ...]
+    values: tuple[float, ...]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Row:
+    """One variant, with its arguments, in one setting."""
+
+    label: str  # of the setting
+    setting: Mapping[str, Any]
+    variant: str
+    name: str  # as shown: neutreno[lam=0.6]; a graph's baseline goes by its body
+    arguments: Mapping[str, Any]
+    metric: Metric
+    trials: tuple[Trial, ...]
+    profile: tuple[Curve, ...] = ()
+
+    @property
+    def task(self) -> str:
+        return str(self.setting["task"])
+
+    @property
+    def is_baseline(self) -> bool:
+        return self.variant == BASELINE
+
+    def values(self) -> dict[int, float]:
+        """Seed -> primary metric, of the trials that finished."""
+        return {trial.seed: trial.value for trial in self.trials if trial.value is not None}
+
+    def last_layer(self, metric: str, site: str = "block") -> float | None:
+        """A profile metric in the deepest layer of the last stack, averaged over seeds."""
+        curves = [curve for curve in self.profile if (curve.metric, curve.site) == (metric, site)]
+        return curves[-1].values[-1] if curves else None
+
+    def cost(self, name: str) -> float | None:
+        """A cost averaged over the trials that state it."""
+        stated = [float(trial.cost[name]) for trial in self.trials if trial.cost.get(name) is not None]
+        return fmean(stated) if stated else None
+
+
+def read(runs: Path, manifest: Manifest) -> list[Row]:
+    """The rows of a plan in its own order; what has not run yet or cannot be read is in them too."""
+    groups: dict[tuple[str, str, str], list[PlannedJob]] = defaultdict(list)
+    for job in manifest.jobs:
+        setting, arguments = json.dumps(job.spec.setting()), json.dumps(job.spec.variant_arguments, sort_keys=True)
+        groups[setting, job.spec.variant, arguments].append(job)
+    return [_row(runs, jobs, manifest) for jobs in groups.values()]
+
+
+def _row(runs: Path, jobs: Sequence[PlannedJob], manifest: Manifest) -> Row:
+    spec = jobs[0].spec
+    results = {job.id: _result(runs / job.id) for job in jobs}
+    finished = [result for result in results.values() if isinstance(result, Result) and result.numbers]
+    return Row(
+        label=jobs[0].label,
+        setting=spec.setting(),
+        variant=spec.variant,
+        name=_name(spec),
+        arguments=spec.variant_arguments,
+        metric=_metric(finished, manifest.tasks.get(spec.task, {})),
+        trials=tuple(_trial(runs / job.id, job.spec.seed, results[job.id]) for job in jobs),
+        profile=tuple(_profile(result.numbers.get("profile", ()) for result in finished)),
+    )
+
+
+def _name(spec: JobSpec) -> str:
+    if spec.variant == BASELINE and spec.task == "graph":
+        return str(spec.arguments.get("model", BASELINE))
+    return variant_label(spec)
+
+
+def _metric(results: Sequence[Result], task: Mapping[str, Any]) -> Metric:
+    for numbers in (result.numbers for result in results):
+        if numbers.get("primary") in numbers.get("metrics", {}):
+            stated = numbers["metrics"][numbers["primary"]]
+            return Metric(name=numbers["primary"], unit=stated["unit"], better=stated["better"])
+    planned = task.get("metric", {})
+    return Metric(
+        name=planned.get("name", "metric"), unit=planned.get("unit", ""), better=planned.get("better", "higher")
+    )
+
+
+def _result(folder: Path) -> Result | str | None:
+    """The result, why it cannot be read, or None where there is none yet."""
+    path = JobFolder(folder).result
+    if not path.exists():
+        return None
+    try:
+        return Result.load(path)
+    except ContractError as error:
+        return str(error)
+
+
+def _trial(folder: Path, seed: int, result: Result | str | None) -> Trial:
+    if result is None:
+        return Trial(id=folder.name, seed=seed, status="pending")
+    if isinstance(result, str):
+        advice = "Run the job again with --force."
+        return Trial(id=folder.name, seed=seed, status="failed", failure="error", reason=result, advice=advice)
+    metrics = {name: metric["value"] for name, metric in result.numbers.get("metrics", {}).items()}
+    git = _git(folder, result.attempt)
+    return Trial(
+        id=folder.name,
+        seed=seed,
+        status=result.status,
+        value=metrics.get(result.numbers.get("primary")) if result.status == "ok" else None,
+        failure=result.failure,
+        reason=result.reason,
+        advice=result.advice,
+        exit_code=result.exit_code,
+        log_tail=tuple(result.log_tail),
+        attempts=result.attempt,
+        metrics=metrics,
+        cost=result.cost,
+        git_sha=git.get("sha"),
+        dirty=bool(git.get("dirty")),
+        device=result.cost.get("device"),
+    )
+
+
+def _git(folder: Path, attempt: int) -> dict[str, Any]:
+    """Commit that the attempt ran from; a job that was killed early left only its launch file."""
+    files = JobFolder(folder).attempt(attempt)
+    for path in (files.provenance, files.launch):
+        try:
+            return dict(read_json(path).get("git", {}))
+        except ContractError:
+            continue
+    return {}
+
+
+def _profile(profiles: Iterable[Sequence[Mapping[str, Any]]]) -> Iterable[Curve]:
+    points: dict[tuple[str, str, str], dict[int, list[float]]] = defaultdict(lambda: defaultdict(list))
+    for measured in (layer for profile in profiles for layer in profile):
+        for metric in PROFILE:
+            if measured.get(metric) is not None:
+                points[measured["stack"], measured["site"], metric][measured["layer"]].append(measured[metric])
+    for (stack, site, metric), layers in points.items():
+        means = {layer: fmean(layers[layer]) for layer in sorted(layers)}
+        yield Curve(stack=stack, site=site, metric=metric, layers=tuple(means), values=tuple(means.values()))
