@@ -1,0 +1,111 @@
+"""Run one job: `python -m jobs JOB_DIR` reads spec.json there and leaves output.json in the newest attempt.
+
+Exit codes: 0 done (also skipped), 75 preempted with a checkpoint written, 1 failed with the class in output.json.
+"""
+
+import errno
+import os
+import sys
+import traceback
+from pathlib import Path
+
+import torch
+
+from jobs.contract import EXIT_PREEMPTED, JobFolder, JobSpec, Launch, Result
+from jobs.errors import JobError, Preempted, Skipped, VariantError
+from jobs.training.events import Events
+from jobs.training.loop import Run
+from jobs.training.processes import Processes
+from jobs.training.run import execute, variant_class
+from jobs.training.stop import Stop
+
+
+def main(arguments: list[str]) -> int:
+    """Run the job whose folder is the one argument; returns the exit code."""
+    if len(arguments) != 1 or not (Path(arguments[0]) / "spec.json").is_file():
+        print("usage: python -m jobs JOB_DIR, where JOB_DIR holds spec.json.", file=sys.stderr)
+        return 2
+    stop = Stop()
+    stop.install()
+    run = _open(JobFolder(Path(arguments[0]).resolve()), stop)
+    try:
+        try:
+            result = execute(run)
+        except Exception as error:  # the one place: whatever happened becomes a result
+            result = _failed(run, error)
+            if not isinstance(error, (Preempted, Skipped)):
+                traceback.print_exc()
+        if run.processes.leads and result.failure != "preempted":
+            result.save(run.folder.attempt(run.launch.attempt).output)
+    finally:
+        run.processes.close()
+    if result.failure == "preempted":
+        return EXIT_PREEMPTED
+    return 1 if result.status == "failed" else 0
+
+
+def _open(folder: JobFolder, stop: Stop) -> Run:
+    spec = JobSpec.load(folder.spec)
+    attempts = folder.attempts()
+    if not attempts:  # started by hand: the supervisor writes this file otherwise
+        Launch(attempt=1).save(folder.attempt(1).launch)
+        attempts = [1]
+    attempt = folder.attempt(attempts[-1])
+    torch.set_num_threads(spec.threads)
+    processes = Processes()
+    events = Events(attempt.events if processes.leads else None)
+    return Run(spec, Launch.load(attempt.launch), folder, events, processes, stop)
+
+
+def _failed(run: Run, error: Exception) -> Result:
+    """The result of a job that ended with `error`, its class found and its reason put in a sentence."""
+    known = _classify(run, error)
+    failure = None if isinstance(known, Skipped) else known.failure
+    reason = str(known)
+    run.events.write("preempted" if failure == "preempted" else "failed", failure=failure, reason=reason)
+    status = "skipped" if failure is None else "failed"
+    advice = known.advice
+    return Result(
+        id=run.spec.id, attempt=run.launch.attempt, status=status, failure=failure, reason=reason, advice=advice
+    )
+
+
+class _OutOfMemory(JobError):
+    failure = "oom"
+    advice = "Lower micro_batch or choose a device with more memory."
+
+
+class _DiskFull(JobError):
+    failure = "disk"
+    advice = "Free space under the runs folder, then run the same command again."
+
+
+def _classify(run: Run, error: Exception) -> JobError:
+    if isinstance(error, JobError):
+        return error
+    text = f"{type(error).__name__}: {error}"
+    if isinstance(error, (torch.OutOfMemoryError, MemoryError)) or "can't allocate memory" in text:
+        return _OutOfMemory(text.splitlines()[0])
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return _DiskFull(text)
+    place = _line_in_variant(run, error)
+    if place:
+        return VariantError(f"{place}: {text.splitlines()[0]}")
+    return JobError(text.splitlines()[0])
+
+
+def _line_in_variant(run: Run, error: Exception) -> str | None:
+    """`file, line n` of the innermost frame inside the variant's own file, if the error passed through it."""
+    try:
+        source = sys.modules[variant_class(run).__module__].__file__
+    except JobError:
+        return None
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == source]
+    return f"{Path(frames[-1].filename).name}, line {frames[-1].lineno}" if frames else None
+
+
+if __name__ == "__main__":
+    code = main(sys.argv[1:])
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)  # data-loader and gloo threads have been seen to abort a clean exit

@@ -1,0 +1,42 @@
+"""What can go wrong inside a job, as classes that map onto the contract's failure classes.
+
+    JobError
+    ├── VariantError   variant_error   the variant's file is broken or breaks the interface
+    ├── DataError      data            the data are missing, incomplete or not what was announced
+    ├── NotFinite      nan             the loss or a metric became NaN or infinite
+    ├── Preempted      preempted       the job was asked to stop; its state is on disk
+    └── Skipped        (no failure)    the variant says that it does not apply here, and why
+"""
+
+from typing import ClassVar
+
+
+class JobError(Exception):
+    """Root of the tree; `failure` is the contract's class, `advice` what its reader can do."""
+
+    failure: ClassVar[str] = "error"
+    advice: ClassVar[str] = "Read the log; if the suite is at fault, report it."
+
+
+class VariantError(JobError):
+    failure = "variant_error"
+    advice = "Mend the variant's file, then run the same command with --retry-failed."
+
+
+class DataError(JobError):
+    failure = "data"
+    advice = "Put the data set where --data points to (README, 'Real data'), then run with --retry-failed."
+
+
+class NotFinite(JobError):
+    failure = "nan"
+    advice = "A finding: this variant diverges under these settings. Other arguments make another row."
+
+
+class Preempted(JobError):
+    failure = "preempted"
+    advice = "Start the same command again; the job resumes from its checkpoint."
+
+
+class Skipped(JobError):
+    advice = "Nothing to do; the variant declares that it does not apply here."

@@ -1,0 +1,58 @@
+"""A stack of blocks that hands the variant's kept tensors from block to block.
+
+Kept tensors travel as arguments and results, never as state: nothing to clear between batches, nothing that a
+recomputation under activation checkpointing would miss, nothing that deepcopy or a second forward pass shares.
+"""
+
+from typing import Any
+
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+from jobs.api import Variant
+from jobs.errors import VariantError
+
+Kept = tuple[Tensor | None, ...]
+"""One entry for each name in `Variant.keeps`; None until a layer has set it."""
+
+
+def recall(variant: Variant, kept: Kept) -> dict[str, Tensor]:
+    """The memory a block offers its variant."""
+    return {name: tensor for name, tensor in zip(variant.keeps, kept, strict=True) if tensor is not None}
+
+
+def retain(variant: Variant, memory: dict[str, Tensor]) -> Kept:
+    """The memory after the variant ran, in the form blocks exchange.
+
+    Raises:
+        VariantError: it kept something that it does not declare.
+    """
+    undeclared = sorted(set(memory) - set(variant.keeps))
+    if undeclared:
+        raise VariantError(
+            f"{type(variant).__name__} stores {undeclared[0]!r} in a.memory without declaring it; "
+            f"declared: keeps = {variant.keeps!r}. Add the name to `keeps`."
+        )
+    return tuple(memory.get(name) for name in variant.keeps)
+
+
+class Stack(nn.Sequential):
+    """Blocks `block(x, context, *kept) -> (x, penalty, *kept)`, each with its `Variant` at `block.variant`.
+
+    `context` is whatever every block of the host needs beside x: a graph's edges, a padding mask, or None.
+    """
+
+    checkpointing: bool = False
+    """Whether training recomputes each block in the backward pass instead of storing it."""
+
+    def forward(self, x: Tensor, context: Any = None) -> tuple[Tensor, Tensor]:
+        """The last block's output and the sum of the penalties."""
+        penalty = x.new_zeros(())
+        kept: Kept = (None,) * len(self[0].variant.keeps)
+        for block in self:
+            if self.checkpointing and self.training:
+                x, extra, *kept = checkpoint(block, x, context, *kept, use_reentrant=False)
+            else:
+                x, extra, *kept = block(x, context, *kept)
+            penalty = penalty + extra
+        return x, penalty

@@ -1,0 +1,68 @@
+"""Where a job's numbers come from: code, packages, machine, data and the command that repeats it."""
+
+import hashlib
+import os
+import platform
+import sys
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from jobs.contract import JobFolder, JobSpec, Launch, file_sha256
+
+_ROOT = Path(__file__).parent.parent
+_PACKAGES = ("torch", "numpy", "timm", "torch_geometric", "mmengine", "mmsegmentation", "mmcv-lite", "deepspeed")
+
+
+def describe(folder: JobFolder, spec: JobSpec, launch: Launch, digest: str) -> dict[str, Any]:
+    """The content of provenance.json; call it at the end, when every module that decides a number is imported."""
+    return {
+        "git": launch.git,
+        "code": imported_code(),
+        "packages": {name: found for name in _PACKAGES if (found := _version(name))},
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "hardware": _hardware(),
+        "data": {"name": spec.data, "split": spec.split, "digest": digest},
+        "threads": spec.threads,
+        "runtime": launch.runtime,
+        "image": launch.image,
+        "command": ["python", "-m", "jobs", str(folder.root)],
+    }
+
+
+def imported_code() -> dict[str, str]:
+    """SHA-256 of every file of `jobs/` that this process has imported, by path relative to the checkout."""
+    files = (getattr(module, "__file__", None) for name, module in sys.modules.items() if name.split(".")[0] == "jobs")
+    paths = sorted({Path(file) for file in files if file} | {Path(__file__).parent / "__main__.py"})
+    return {path.relative_to(_ROOT).as_posix(): file_sha256(path) for path in paths if path.is_relative_to(_ROOT)}
+
+
+def digest_files(paths: list[Path]) -> str:
+    """One SHA-256 over names and contents of files, in the order given."""
+    whole = hashlib.sha256()
+    for path in paths:
+        whole.update(f"{path.name}\0{file_sha256(path)}\n".encode())
+    return whole.hexdigest()
+
+
+def digest_bytes(*parts: bytes) -> str:
+    """One SHA-256 over several byte strings."""
+    whole = hashlib.sha256()
+    for part in parts:
+        whole.update(f"{len(part)}\0".encode() + part)
+    return whole.hexdigest()
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def _hardware() -> dict[str, Any]:
+    gpus = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
+    return {"machine": platform.machine(), "cpus": os.cpu_count(), "gpus": gpus, "host": platform.node()}

@@ -1,0 +1,92 @@
+"""Finding variants and tasks by name: built in (file stem = name), by entry point, or by path."""
+
+import difflib
+import importlib
+import importlib.util
+import inspect
+import pkgutil
+import sys
+import traceback
+from importlib.metadata import entry_points
+from pathlib import Path
+from types import ModuleType
+from typing import TypeVar
+
+import jobs.tasks
+import jobs.variants
+from jobs.api import Task, Variant
+from jobs.errors import VariantError
+
+ENTRY_POINTS = "unsmooth.variants"
+
+_T = TypeVar("_T")
+
+
+def variant_names() -> list[str]:
+    """Names of the built-in and installed variants, sorted."""
+    built_in = {module.name for module in pkgutil.iter_modules(jobs.variants.__path__)}
+    return sorted(built_in | {point.name for point in entry_points(group=ENTRY_POINTS)})
+
+
+def task_names() -> list[str]:
+    """Names of the tasks, sorted."""
+    return sorted(module.name for module in pkgutil.iter_modules(jobs.tasks.__path__))
+
+
+def variant(name: str) -> type[Variant]:
+    """The variant class registered as `name`.
+
+    Raises:
+        VariantError: there is none, or its module is broken.
+    """
+    for point in entry_points(group=ENTRY_POINTS):
+        if point.name == name:
+            loaded: type[Variant] = point.load()
+            return loaded
+    if name not in variant_names():
+        near = difflib.get_close_matches(name, variant_names(), n=1)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        raise VariantError(f"Unknown variant {name!r}.{hint} Available: {', '.join(variant_names())}.")
+    return _only_variant(importlib.import_module(f"jobs.variants.{name}"), name)
+
+
+def variant_from_file(path: Path) -> type[Variant]:
+    """The variant class in a file outside the repository; the file's stem is its name.
+
+    Raises:
+        VariantError: the file is missing, cannot be imported or does not define exactly one variant.
+    """
+    name = f"unsmooth_outside_{path.stem}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None or not path.is_file():
+        raise VariantError(f"{path}: no such Python file.")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except SyntaxError as error:
+        raise VariantError(f"{path.name}, line {error.lineno}: {error.msg}.") from error
+    except (ImportError, NameError, AttributeError, TypeError, ValueError, ArithmeticError, LookupError) as error:
+        line = traceback.extract_tb(error.__traceback__)[-1].lineno
+        raise VariantError(f"{path.name}, line {line}: {type(error).__name__}: {error}.") from error
+    return _only_variant(module, path.name)
+
+
+def task(name: str) -> type[Task]:
+    """The task class in `jobs/tasks/<name>.py`; the name must be one of `task_names()`."""
+    module = importlib.import_module(f"jobs.tasks.{name}")
+    (found,) = _defined(module, Task)
+    return found
+
+
+def _only_variant(module: ModuleType, name: str) -> type[Variant]:
+    found = _defined(module, Variant)
+    if len(found) != 1:
+        names = ", ".join(cls.__name__ for cls in found) or "none"
+        raise VariantError(f"{name} must define exactly one subclass of jobs.api.Variant; found {names}.")
+    return found[0]
+
+
+def _defined(module: ModuleType, parent: type[_T]) -> list[type[_T]]:
+    classes = [cls for _, cls in inspect.getmembers(module, inspect.isclass) if cls.__module__ == module.__name__]
+    return [cls for cls in classes if issubclass(cls, parent) and not cls.__name__.startswith("_")]

@@ -1,0 +1,48 @@
+"""Random streams: seeding, and saving and restoring all of their states."""
+
+import hashlib
+import random
+from typing import Any
+
+import numpy
+import torch
+
+
+def derive(seed: int, *place: int | str) -> int:
+    """A 63-bit seed for one place, the same on every machine."""
+    text = "/".join(map(str, (seed, *place)))
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8]) >> 1
+
+
+def seed_all(seed: int, *place: int | str) -> None:
+    """Seed Python, NumPy and torch (all devices) for one place."""
+    value = derive(seed, *place)
+    random.seed(value)
+    numpy.random.seed(value % 2**32)
+    torch.manual_seed(value)
+
+
+def generator(seed: int, *place: int | str) -> torch.Generator:
+    """A CPU generator of its own, so that drawing from it leaves the global stream alone."""
+    return torch.Generator().manual_seed(derive(seed, *place))
+
+
+def state() -> dict[str, Any]:
+    """The states of all global streams, as plain types and tensors."""
+    name, keys, position, has_gauss, gauss = numpy.random.get_state(legacy=True)
+    return {
+        "python": random.getstate(),
+        "numpy": (name, torch.from_numpy(keys.astype("int64")), position, has_gauss, gauss),
+        "torch": torch.get_rng_state(),
+        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+    }
+
+
+def restore(saved: dict[str, Any]) -> None:
+    """Undo everything drawn since `state()` returned `saved`."""
+    random.setstate(saved["python"])
+    name, keys, position, has_gauss, gauss = saved["numpy"]
+    numpy.random.set_state((name, keys.numpy().astype("uint32"), position, has_gauss, gauss))
+    torch.set_rng_state(saved["torch"])
+    if saved["cuda"] and torch.cuda.is_available():
+        torch.cuda.set_rng_state_all(saved["cuda"])

@@ -1,0 +1,129 @@
+"""One attempt at a job from spec to numbers: load, build, train, evaluate, measure."""
+
+import math
+import resource
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from jobs import provenance, registry
+from jobs.api import Layer, Plug, Task, Variant
+from jobs.contract import JobSpec, Result, write_json
+from jobs.errors import NotFinite, Skipped, VariantError
+from jobs.metrics import smoothness
+from jobs.training import randomness
+from jobs.training.loop import Run, Trainer
+
+
+def execute(run: Run) -> Result:
+    """Do what the spec says.
+
+    Raises:
+        JobError: whatever ends a job early, by class.
+    """
+    began = time.monotonic()
+    spec, launch = run.spec, run.launch
+    run.events.write("phase", phase="build")
+    task = registry.task(spec.task)(**spec.arguments)
+    root = run.folder.root
+    digest = task.load(spec.data, spec.split, Path(launch.data_root) if launch.data_root else None, spec.seed)
+    model = build(task, plug(spec, variant_class(run)), spec.seed)
+    if launch.upstream_file:
+        task.initialise(model, root / launch.upstream_file)
+    model.to(run.processes.device)
+    randomness.seed_all(spec.seed, "train", 0 if task.full_batch else run.processes.rank)
+    trainer = Trainer(run, task, model)
+    run.events.write("phase", phase="train")
+    task.fit(trainer.train)
+    run.events.write("phase", phase="evaluate")
+    numbers = _numbers(run, task, trainer)
+    if run.processes.leads:
+        found = provenance.describe(run.folder, spec, launch, digest)
+        write_json(run.folder.attempt(launch.attempt).provenance, found)
+    cost = _cost(run, trainer) | {"wall_s": time.monotonic() - began}
+    return Result(id=spec.id, attempt=launch.attempt, status="ok", numbers=numbers, cost=cost)
+
+
+def variant_class(run: Run) -> type[Variant]:
+    """The spec's variant, from the copy in inputs/ if it comes from outside the repository."""
+    if run.launch.variant_file:
+        return registry.variant_from_file(run.folder.root / run.launch.variant_file)
+    return registry.variant(run.spec.variant)
+
+
+def plug(spec: JobSpec, cls: type[Variant]) -> Plug:
+    """What hosts call per layer: builds the variant on a random stream of its own, so that all else is paired.
+
+    The stream is a function of (seed, layer): the same seed gives the same host weights and data order
+    whatever the variant draws.
+    """
+
+    def make(layer: Layer) -> Variant:
+        reason = cls.skip(layer)
+        if reason:
+            raise Skipped(reason)
+        with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
+            torch.manual_seed(randomness.derive(spec.seed, "variant", layer.index))
+            try:
+                return cls(layer, **spec.variant_arguments)
+            except (TypeError, ValueError) as error:
+                raise VariantError(f"{spec.variant} cannot be built with {spec.variant_arguments}: {error}") from error
+
+    return make
+
+
+def build(task: Task, make: Plug, seed: int) -> nn.Module:
+    """The task's host, its weights drawn from the stream of (seed, "weights")."""
+    randomness.seed_all(seed, "weights")
+    return task.build(make)
+
+
+def profile(task: Task, model: nn.Module) -> list[smoothness.Row]:
+    """The over-smoothing metrics of every layer on the task's fixed evaluation batch."""
+    model.eval()
+    with torch.no_grad(), smoothness.listen(task.blocks(model)) as rows:
+        task.probe(model)
+    return sorted(rows, key=lambda row: (row["stack"], row["site"], row["layer"]))
+
+
+def _numbers(run: Run, task: Task, trainer: Trainer) -> dict[str, Any]:
+    values = trainer.evaluate("test")
+    rows = profile(task, trainer.model) if run.processes.leads else []
+    for row in rows:
+        _expect_finite(f"{row['site']} metrics of layer {row['layer']}", (row[name] for name in smoothness.METRICS))
+    step = trainer.progress.step
+    run.events.write("metrics", step=step, values={f"test/{name}": value for name, value in values.items()})
+    run.events.write("profile", step=step, rows=rows)
+    named = {metric.name: {"unit": metric.unit, "better": metric.better} for metric in task.metrics}
+    return {
+        "primary": task.metrics[0].name,
+        "metrics": {name: {"value": values[name]} | named[name] for name in named},
+        "steps_done": step,
+        "best_step": trainer.progress.best_step,
+        "curve": trainer.progress.curve,
+        "profile": rows,
+    }
+
+
+def _cost(run: Run, trainer: Trainer) -> dict[str, Any]:
+    device = run.processes.device
+    kilobytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    peak = torch.cuda.max_memory_allocated(device) if device.type == "cuda" else kilobytes * 1024
+    return {
+        "train_s": trainer.progress.train_s,
+        "step_s": trainer.step_s,
+        "peak_bytes": peak,
+        "parameters": sum(p.numel() for p in trainer.model.parameters()),
+        "processes": run.processes.count,
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
+    }
+
+
+def _expect_finite(what: str, values: Iterable[float]) -> None:
+    for value in values:
+        if not math.isfinite(value):
+            raise NotFinite(f"The {what} are {value} after training.")
