@@ -7,6 +7,7 @@ import inspect
 import pkgutil
 import sys
 import traceback
+from collections.abc import Callable
 from importlib.metadata import entry_points
 from pathlib import Path
 from types import ModuleType
@@ -20,6 +21,19 @@ from jobs.errors import VariantError
 ENTRY_POINTS = "unsmooth.variants"
 
 _T = TypeVar("_T")
+_IMPORT_ERRORS = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    ImportError,
+    LookupError,
+    NameError,
+    OSError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
+"""What a variant's file may raise while it is imported."""
 
 
 def variant_names() -> list[str]:
@@ -47,7 +61,7 @@ def variant(name: str) -> type[Variant]:
         near = difflib.get_close_matches(name, variant_names(), n=1)
         hint = f" Did you mean {near[0]!r}?" if near else ""
         raise VariantError(f"Unknown variant {name!r}.{hint} Available: {', '.join(variant_names())}.")
-    return _only_variant(importlib.import_module(f"jobs.variants.{name}"), name)
+    return _only_variant(f"{name}.py", lambda: importlib.import_module(f"jobs.variants.{name}"))
 
 
 def variant_from_file(path: Path) -> type[Variant]:
@@ -62,14 +76,13 @@ def variant_from_file(path: Path) -> type[Variant]:
         raise VariantError(f"{path}: no such Python file.")
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
-    try:
-        spec.loader.exec_module(module)
-    except SyntaxError as error:
-        raise VariantError(f"{path.name}, line {error.lineno}: {error.msg}.") from error
-    except (ImportError, NameError, AttributeError, TypeError, ValueError, ArithmeticError, LookupError) as error:
-        line = traceback.extract_tb(error.__traceback__)[-1].lineno
-        raise VariantError(f"{path.name}, line {line}: {type(error).__name__}: {error}.") from error
-    return _only_variant(module, path.name)
+    loader = spec.loader
+
+    def load() -> ModuleType:
+        loader.exec_module(module)
+        return module
+
+    return _only_variant(path.name, load)
 
 
 def task(name: str) -> type[Task]:
@@ -79,11 +92,18 @@ def task(name: str) -> type[Task]:
     return found
 
 
-def _only_variant(module: ModuleType, name: str) -> type[Variant]:
+def _only_variant(file: str, load: Callable[[], ModuleType]) -> type[Variant]:
+    try:
+        module = load()
+    except SyntaxError as error:
+        raise VariantError(f"{file}, line {error.lineno}: {error.msg}.") from error
+    except _IMPORT_ERRORS as error:
+        line = traceback.extract_tb(error.__traceback__)[-1].lineno
+        raise VariantError(f"{file}, line {line}: {type(error).__name__}: {error}.") from error
     found = _defined(module, Variant)
     if len(found) != 1:
         names = ", ".join(cls.__name__ for cls in found) or "none"
-        raise VariantError(f"{name} must define exactly one subclass of jobs.api.Variant; found {names}.")
+        raise VariantError(f"{file} must define exactly one subclass of jobs.api.Variant; found {names}.")
     return found[0]
 
 

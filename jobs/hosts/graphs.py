@@ -20,7 +20,7 @@ from torch_geometric.utils import coalesce, remove_self_loops, stochastic_blockm
 from jobs.errors import DataError
 from jobs.operators.graph import Edges, Kind
 from jobs.provenance import digest_bytes
-from jobs.training.randomness import derive
+from jobs.randomness import derive
 
 _FOLDERS = {"cora": ("planetoid", "Cora"), "citeseer": ("planetoid", "CiteSeer"), "actor": ("actor",)}
 _BLOCKS, _PER_BLOCK, _NEAR, _FAR = 4, 60, 0.10, 0.01

@@ -20,7 +20,8 @@ from torch.utils.data import DataLoader, Dataset
 from jobs.api import Draw, Task
 from jobs.contract import JobFolder, JobSpec, Launch
 from jobs.errors import JobError, NotFinite, Preempted
-from jobs.training import checkpoint, randomness
+from jobs import randomness
+from jobs.training import checkpoint
 from jobs.training.events import Events
 from jobs.training.order import Order
 from jobs.training.processes import Processes

@@ -7,7 +7,7 @@ import torch
 from torch.utils.data import Sampler
 
 from jobs.api import Draw
-from jobs.training.randomness import generator
+from jobs.randomness import generator
 
 
 class Order(Sampler[list[Draw]]):

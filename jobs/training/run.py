@@ -10,12 +10,11 @@ from typing import Any
 import torch
 from torch import nn
 
-from jobs import provenance, registry
+from jobs import provenance, randomness, registry
 from jobs.api import Layer, Plug, Task, Variant
 from jobs.contract import JobSpec, Result, write_json
 from jobs.errors import NotFinite, Skipped, VariantError
 from jobs.metrics import smoothness
-from jobs.training import randomness
 from jobs.training.loop import Run, Trainer
 
 
