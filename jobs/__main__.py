@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 
 from jobs.contract import EXIT_PREEMPTED, JobFolder, JobSpec, Launch, Result
-from jobs.errors import JobError, Preempted, Skipped, VariantError
+from jobs.errors import DiskFull, JobError, OutOfMemory, Preempted, Skipped, VariantError
 from jobs.training.events import Events
 from jobs.training.loop import Run
 from jobs.training.processes import Processes
@@ -31,7 +31,7 @@ def main(arguments: list[str]) -> int:
     try:
         try:
             result = execute(run)
-        except Exception as error:  # the one place: whatever happened becomes a result
+        except Exception as error:  # noqa: BLE001  # the one place: whatever happened becomes a result
             result = _failed(run, error)
             if not isinstance(error, (Preempted, Skipped)):
                 traceback.print_exc()
@@ -70,24 +70,14 @@ def _failed(run: Run, error: Exception) -> Result:
     )
 
 
-class _OutOfMemory(JobError):
-    failure = "oom"
-    advice = "Lower micro_batch or choose a device with more memory."
-
-
-class _DiskFull(JobError):
-    failure = "disk"
-    advice = "Free space under the runs folder, then run the same command again."
-
-
 def _classify(run: Run, error: Exception) -> JobError:
     if isinstance(error, JobError):
         return error
     text = f"{type(error).__name__}: {error}"
     if isinstance(error, (torch.OutOfMemoryError, MemoryError)) or "can't allocate memory" in text:
-        return _OutOfMemory(text.splitlines()[0])
+        return OutOfMemory(text.splitlines()[0])
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return _DiskFull(text)
+        return DiskFull(text)
     place = _line_in_variant(run, error)
     if place:
         return VariantError(f"{place}: {text.splitlines()[0]}")

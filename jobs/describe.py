@@ -57,7 +57,9 @@ def parameters(cls: type) -> dict[str, dict[str, Any]]:
         if parameter.kind is not inspect.Parameter.KEYWORD_ONLY:
             continue
         hint = hints.get(name, Any)
-        entry: dict[str, Any] = {"type": hint.__name__ if isinstance(hint, type) and not typing.get_args(hint) else str(hint)}
+        entry: dict[str, Any] = {
+            "type": hint.__name__ if isinstance(hint, type) and not typing.get_args(hint) else str(hint)
+        }
         if typing.get_origin(hint) is typing.Literal:
             entry |= {"type": "str", "choices": list(typing.get_args(hint))}
         if parameter.default is not inspect.Parameter.empty:
@@ -67,12 +69,16 @@ def parameters(cls: type) -> dict[str, dict[str, Any]]:
 
 
 def _variants(files: list[Path]) -> tuple[dict[str, type[Variant]], dict[str, dict[str, str]]]:
-    classes, broken = {}, {}
-    sources = [(name, None) for name in registry.variant_names()] + [(file.stem, file) for file in files]
+    classes: dict[str, type[Variant]] = {}
+    broken: dict[str, dict[str, str]] = {}
+    named: list[tuple[str, Path | None]] = [(name, None) for name in registry.variant_names()]
+    sources = named + [(file.stem, file) for file in files]
     for name, file in sources:
         try:
             if file is not None and name in classes:
-                raise VariantError(f"{file.name}: the name {name!r} is taken by {_source(classes[name])}; rename the file.")
+                raise VariantError(
+                    f"{file.name}: the name {name!r} is taken by {_source(classes[name])}; rename the file."
+                )
             classes[name] = registry.variant(name) if file is None else registry.variant_from_file(file)
         except VariantError as error:
             broken[name] = {"source": str(file or name), "problem": str(error)}

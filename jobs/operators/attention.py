@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn.functional import pad, scaled_dot_product_attention
 
 _HIDDEN = 100.0
-"""q gets +_HIDDEN and a hidden k gets -_HIDDEN / scale in one extra channel: a logit of -10,000, exactly 0 after softmax."""
+"""In an extra channel q gets _HIDDEN and a hidden k -_HIDDEN / scale: a logit of -10,000, exactly 0 after softmax."""
 _EXTRA = 8
 """Extra channels, a multiple of what fused kernels ask head sizes to be."""
 

@@ -45,7 +45,7 @@ def save_step(folder: Path, step: int, document: dict[str, Any], *, keep: int = 
 
 def newest(folder: Path) -> tuple[dict[str, Any] | None, list[Path]]:
     """The newest sound step checkpoint, and the damaged ones passed over on the way."""
-    damaged = []
+    damaged: list[Path] = []
     for _, path in reversed(_steps(folder)):
         document = load(path)
         if document is not None:

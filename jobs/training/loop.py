@@ -17,10 +17,10 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
+from jobs import randomness
 from jobs.api import Draw, Task
 from jobs.contract import JobFolder, JobSpec, Launch
 from jobs.errors import JobError, NotFinite, Preempted
-from jobs import randomness
 from jobs.training import checkpoint
 from jobs.training.events import Events
 from jobs.training.order import Order
@@ -131,9 +131,7 @@ class Trainer:
         if self.progress.finished:
             return iter(())
         spec = self.run.spec
-        order = Order(
-            self.task.samples(), spec.global_batch, spec.seed, start=self.progress.step, stop=spec.steps
-        )
+        order = Order(self.task.samples(), spec.global_batch, spec.seed, start=self.progress.step, stop=spec.steps)
         share = Share(self.task, self.run)
         return iter(DataLoader(share, batch_size=None, sampler=order, num_workers=self.run.launch.workers))
 
@@ -158,7 +156,7 @@ class Trainer:
         with self._model.no_sync() if waits else nullcontext():  # type: ignore[operator]  # only DDP has it
             with self._autocast():
                 loss = self.task.loss(self._model, batch) * weight
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
         return float(loss.detach())
 
     def _after_step(self) -> None:

@@ -1,0 +1,34 @@
+# Everything a newcomer types. `make quickstart` and `make test` need Python 3.11, git and make, nothing else.
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+RUNS ?= runs
+DATA ?=
+ONE_THREAD := OMP_NUM_THREADS=1
+
+.PHONY: quickstart test lint install clean help
+
+help:  ## Say what there is
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
+
+install: $(VENV)/.installed  ## Make .venv with everything in it
+
+$(VENV)/.installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt torch==2.13.0 --editable '.[jobs,dev]'
+	touch $@
+
+quickstart: install  ## Run the smoke benchmark on embedded data and print where the leaderboard is
+	$(BIN)/unsmooth run jobs/plans/smoke.yaml --runs $(RUNS)
+
+test: install lint  ## Lint, then run every test
+	$(ONE_THREAD) $(BIN)/python -m pytest -n 2 --dist worksteal
+
+lint: install  ## Style, types and layers
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+clean:  ## Remove the environment and caches; runs stay
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis *.egg-info build dist
