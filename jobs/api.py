@@ -117,7 +117,9 @@ class Variant(nn.Module):
         if not isinstance(got, Tensor) or got.shape != like.shape:
             shape = tuple(got.shape) if isinstance(got, Tensor) else type(got).__name__
             name = type(self).__name__
-            raise VariantError(f"{name}.{hook} returned {shape}; it must return the shape it was given, {tuple(like.shape)}.")
+            raise VariantError(
+                f"{name}.{hook} returned {shape}; it must return the shape it was given, {tuple(like.shape)}."
+            )
 
 
 Plug = Callable[[Layer], Variant]

@@ -29,10 +29,10 @@ def generator(seed: int, *place: int | str) -> torch.Generator:
 
 def state() -> dict[str, Any]:
     """The states of all global streams, as plain types and tensors."""
-    name, keys, position, has_gauss, gauss = numpy.random.get_state(legacy=True)
+    name, keys, position, has_gauss, gauss = numpy.random.get_state()
     return {
         "python": random.getstate(),
-        "numpy": (name, torch.from_numpy(keys.astype("int64")), position, has_gauss, gauss),
+        "numpy": (name, torch.from_numpy(numpy.asarray(keys, "int64")), position, has_gauss, gauss),
         "torch": torch.get_rng_state(),
         "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
     }

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from jobs.api import Layer, Plug, Variant
-from jobs.hosts.stack import Kept, Stack, recall, retain
+from jobs.hosts.stack import Stack, recall, retain
 from jobs.operators.graph import Edges, Propagation
 
 

@@ -48,7 +48,8 @@ class Stack(nn.Sequential):
     def forward(self, x: Tensor, context: Any = None) -> tuple[Tensor, Tensor]:
         """The last block's output and the sum of the penalties."""
         penalty = x.new_zeros(())
-        kept: Kept = (None,) * len(self[0].variant.keeps)
+        first: Any = self[0]
+        kept: Kept = (None,) * len(first.variant.keeps)
         for block in self:
             if self.checkpointing and self.training:
                 x, extra, *kept = checkpoint(block, x, context, *kept, use_reentrant=False)
