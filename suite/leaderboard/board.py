@@ -150,7 +150,7 @@ def _headline(rows: Sequence[Row], trials: Sequence[Trial]) -> str:
     where = counted(len(tasks), "task")
     if len(settings) > len(tasks):
         where += f" ({counted(len(settings), 'setting')})"
-    return f"{counted(len(variants), 'variant')} in {where} on {counted(len(seeds), 'seed')}: {outcome(trials)}."
+    return f"{counted(len(variants), 'variant')} compared in {where} on {counted(len(seeds), 'seed')}: {outcome(trials)}."
 
 
 def outcome(trials: Sequence[Trial]) -> str:

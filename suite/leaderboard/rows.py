@@ -10,7 +10,7 @@ from typing import Any
 
 from jobs.contract import ContractError, JobFolder, JobSpec, Result, read_json
 from suite.manifest import Manifest, PlannedJob
-from suite.plan import variant_label
+from suite.labels import variant_label
 
 BASELINE = "softmax"
 """Registry name of the empty variant, which every other row is compared to."""

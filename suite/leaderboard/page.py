@@ -1,0 +1,78 @@
+"""The board as one HTML file that needs no network: tables to sort, details to open, charts to read."""
+
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from plotly.offline import get_plotlyjs
+
+from suite.leaderboard import wording
+from suite.leaderboard.board import Board, Entry, Setting, Task
+from suite.leaderboard.figures import charts
+from suite.leaderboard.rows import Trial
+from suite.plan import plain
+
+HERE = Path(__file__).parent
+
+
+def render(board: Board) -> str:
+    """The whole page. Everything that comes from a job, log lines above all, is escaped by the template."""
+    return _environment().get_template("page.html.j2").render(
+        board=board,
+        overview=overview(board),
+        problems=[entry for entry in board.entries() if wording.ending(entry) != "ok"],
+        charts=charts(board),
+        style=(HERE / "page.css").read_text(encoding="utf-8"),
+        script=(HERE / "page.js").read_text(encoding="utf-8"),
+        plotly=get_plotlyjs(),
+    )
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.globals.update(words=wording, plain=plain, rerun=rerun, slow=slowdown, common=common)
+    return environment
+
+
+def overview(board: Board) -> dict[str, Any]:
+    """Variants down, settings across: the table that answers the question at a glance."""
+    columns = [(task, setting) for task in board.tasks for setting in task.settings]
+    names: dict[str, list[Entry | None]] = {}
+    for index, (_, setting) in enumerate(columns):
+        for name, entry in _by_name(setting).items():
+            names.setdefault(name, [None] * len(columns))[index] = entry
+    baseline = [name for name, entries in names.items() if any(entry and entry.row.is_baseline for entry in entries)]
+    return {"columns": columns, "rows": {name: names[name] for name in [*baseline, *sorted(set(names) - set(baseline))]}}
+
+
+def _by_name(setting: Setting) -> Mapping[str, Entry]:
+    """By the variant's name alone, with its arguments only where one setting has it with several."""
+    variants = [entry.row.variant for entry in setting.entries]
+    return {
+        entry.row.variant if variants.count(entry.row.variant) == 1 else entry.row.name: entry
+        for entry in setting.entries
+    }
+
+
+def common(task: Task) -> list[str]:
+    """The words that all settings of a task share are said once, in its heading: here is what is left of each."""
+    words = [setting.label.removeprefix(task.name).split() for setting in task.settings]
+    shared = set(words[0]).intersection(*words[1:]) if len(words) > 1 else set()
+    return [" ".join(word for word in label if word not in shared) for label in words]
+
+
+def rerun(board: Board, trial: Trial) -> str:
+    """The command that runs one job again."""
+    return f"unsmooth run {board.name}.yaml --select {trial.id} --force"
+
+
+def slowdown(entry: Entry, setting: Setting) -> float | None:
+    """Step time as a multiple of the baseline's."""
+    own = entry.row.cost("step_s")
+    reference = setting.baseline.row.cost("step_s") if setting.baseline else None
+    return own / reference if own is not None and reference else None

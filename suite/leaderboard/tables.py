@@ -1,0 +1,105 @@
+"""The board as text: Markdown for people, CSV and JSON for programs."""
+
+import csv
+import io
+import json
+
+from suite.leaderboard import wording
+from suite.leaderboard.board import Board, Entry, Setting, Task
+from suite.leaderboard.rows import PROFILE
+
+COLUMNS = (
+    *("task", "setting", "variant", "arguments", "rank", "verdict", "metric", "unit", "better"),
+    *("seeds_finished", "seeds_planned", "mean", "sd", "low", "high"),
+    *("difference", "difference_low", "difference_high", "shared_seeds"),
+    *(f"last_layer_{metric}" for metric in PROFILE),
+    *("step_s", "peak_bytes", "parameters", "status", "reason", "job_ids"),
+)
+
+_HEAD = "| # | variant | {metric} | difference to {baseline} | seeds | verdict |"
+_RULE = "|--:|:--|--:|--:|--:|:--|"
+
+
+def markdown(board: Board) -> str:
+    """A heading per task, a table per setting, and why rows are missing numbers."""
+    lines = [f"# {board.name}", "", board.headline, "", f"{standing(board)} {origin(board)}", ""]
+    for task in board.tasks:
+        lines += [f"## {task.name}", "", f"Metric: {wording.direction(task.metric)}.", ""]
+        lines += [line for setting in task.settings for line in _section(task, setting)]
+    return "\n".join(lines)
+
+
+def standing(board: Board) -> str:
+    """How far the numbers may be trusted."""
+    if board.tier == "ranked":
+        return "Rows are ranked by their paired difference to the baseline."
+    return f"**{board.tier.capitalize()} results: shown, not ranked.**"
+
+
+def origin(board: Board) -> str:
+    """Which code the numbers come from."""
+    commits = ", ".join(commit[:10] for commit in board.commits) or "unknown"
+    return f"Commit {commits}{', with uncommitted changes' if board.dirty else ''}; plan written {board.created}."
+
+
+def _section(task: Task, setting: Setting) -> list[str]:
+    baseline = setting.baseline.row.name if setting.baseline else "the baseline"
+    head = [f"### {setting.label}", "", _HEAD.format(metric=wording.axis(task.metric), baseline=_cell(baseline)), _RULE]
+    rows = ["| " + " | ".join(map(_cell, _cells(entry))) + " |" for entry in setting.entries]
+    notes = [f"- {entry.row.name}: {reason}" for entry in setting.entries for reason in wording.reasons(entry)]
+    return [*head, *rows, "", *notes, *([""] if notes else [])]
+
+
+def _cells(entry: Entry) -> list[str]:
+    difference = entry.comparison.estimate if entry.comparison else None
+    compared = f"{wording.signed(difference.mean)} {wording.interval(difference)}".rstrip() if difference else "–"
+    rank = str(entry.rank or "–")
+    return [rank, entry.row.name, wording.mean(entry.estimate), compared, wording.seeds(entry), wording.verdict(entry)]
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ")
+
+
+def comma_separated(board: Board) -> str:
+    """One line per row, unrounded numbers, COLUMNS as its head."""
+    file = io.StringIO()
+    writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    for task in board.tasks:
+        for setting in task.settings:
+            writer.writerows(_record(entry, setting.label) for entry in setting.entries)
+    return file.getvalue()
+
+
+def _record(entry: Entry, label: str) -> dict[str, object]:
+    row, comparison = entry.row, entry.comparison
+    difference = comparison.estimate if comparison else None
+    record: dict[str, object] = {
+        "task": row.task,
+        "setting": label,
+        "variant": row.variant,
+        "arguments": json.dumps(row.arguments, sort_keys=True),
+        "rank": entry.rank,
+        "verdict": wording.verdict(entry),
+        "metric": row.metric.name,
+        "unit": row.metric.unit,
+        "better": row.metric.better,
+        "seeds_finished": len(row.values()),
+        "seeds_planned": len(row.trials),
+        "status": wording.ending(entry),
+        "reason": " ".join(wording.reasons(entry)),
+        "job_ids": " ".join(trial.id for trial in row.trials),
+    }
+    if entry.estimate:
+        record |= {key: getattr(entry.estimate, key) for key in ("mean", "sd", "low", "high")}
+    if difference:
+        record |= {"difference": difference.mean, "difference_low": difference.low}
+        record |= {"difference_high": difference.high, "shared_seeds": difference.n}
+    record |= {f"last_layer_{metric}": row.last_layer(metric) for metric in PROFILE}
+    return record | {name: row.cost(name) for name in ("step_s", "peak_bytes", "parameters")}
+
+
+def document(board: Board) -> str:
+    """The whole board as JSON."""
+    return json.dumps(board.to_dict(), indent=1, ensure_ascii=False, allow_nan=False) + "\n"

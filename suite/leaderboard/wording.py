@@ -1,0 +1,72 @@
+"""Numbers and verdicts as people read them; the same words on the page and in the tables."""
+
+from suite.leaderboard.board import Entry
+from suite.leaderboard.rows import Metric
+from suite.leaderboard.statistics import Estimate
+
+MINUS = "\N{MINUS SIGN}"
+SYMBOLS = {"better": "▲", "worse": "▼", "not significant": "≈", "not judged": "·"}
+
+
+def number(value: float | None, decimals: int = 2) -> str:
+    """`12.30`, `−0.40`, or a dash where there is none."""
+    if value is None:
+        return "–"
+    text = f"{value:,.{decimals}f}" if abs(value) < 1e7 else f"{value:.3g}"
+    return text.replace("-", MINUS)
+
+
+def signed(value: float | None) -> str:
+    """A difference, always with its sign: `+1.20`, `−0.40`, `0.00`."""
+    text = number(value)
+    return f"+{text}" if value is not None and value > 0 else text
+
+
+def mean(estimate: Estimate | None) -> str:
+    """`72.00 ± 4.97`, half the 95% interval; only the mean where one seed finished."""
+    if estimate is None:
+        return "–"
+    return number(estimate.mean) if estimate.half_width is None else f"{number(estimate.mean)} ± {number(estimate.half_width)}"
+
+
+def interval(estimate: Estimate | None) -> str:
+    """`[−0.10, +2.30]`, or nothing where there is none."""
+    if estimate is None or estimate.low is None:
+        return ""
+    return f"[{signed(estimate.low)}, {signed(estimate.high)}]"
+
+
+def axis(metric: Metric) -> str:
+    """`accuracy [%]`."""
+    return f"{metric.name} [{metric.unit}]" if metric.unit else metric.name
+
+
+def direction(metric: Metric) -> str:
+    return f"{metric.name}{f' in {metric.unit}' if metric.unit else ''}, {metric.better} is better"
+
+
+def verdict(entry: Entry) -> str:
+    """`baseline`, `better`, `not significant` ..., or how the row ended if it has no numbers."""
+    if entry.estimate is None:
+        return ending(entry)
+    return entry.comparison.verdict if entry.comparison else "baseline"
+
+
+def ending(entry: Entry) -> str:
+    """The worst thing that happened in a row: `failed (nan)`, `skipped`, ..., `ok`."""
+    for status in ("failed", "blocked", "skipped", "pending"):
+        for trial in entry.row.trials:
+            if trial.status == status:
+                return f"{status} ({trial.failure})" if trial.failure else status
+    return "ok"
+
+
+def seeds(entry: Entry) -> str:
+    """`3`, or `2 of 3` where not every seed finished."""
+    finished, planned = len(entry.row.values()), len(entry.row.trials)
+    return str(planned) if finished == planned else f"{finished} of {planned}"
+
+
+def reasons(entry: Entry) -> list[str]:
+    """Each different reason why trials of the row have no number, once."""
+    return list(dict.fromkeys(trial.reason for trial in entry.row.trials if trial.reason))
