@@ -172,6 +172,8 @@ class Task(ABC):
     global_batch: ClassVar[int]
     full_batch: ClassVar[bool] = False
     """Whether every process sees every sample (one graph cannot be dealt out)."""
+    evaluates_together: ClassVar[bool] = False
+    """Whether all processes share an evaluation; False: the first one does it alone."""
 
     evaluate_every: int | None = None
     """Steps between validations; None: none before the end."""
@@ -231,6 +233,6 @@ class Task(ABC):
         """
         raise DataError(f"{type(self).__name__} does not start from an upstream checkpoint.")
 
-    def fit(self, train: Callable[[], None]) -> None:
-        """Run `train`, the shared loop; a host with a runner of its own wraps it."""
+    def fit(self, model: nn.Module, optimizer: torch.optim.Optimizer, train: Callable[[], None]) -> None:
+        """Run `train`, the shared loop over this model and optimizer; a host with a runner of its own wraps it."""
         train()

@@ -114,9 +114,9 @@ class Trainer:
         self._select()
 
     def evaluate(self, part: Literal["val", "test"]) -> dict[str, float]:
-        """Every metric of the task; computed by the first process, known to all."""
+        """Every metric of the task, known to all processes."""
         values: dict[str, float] = {}
-        if self.run.processes.leads:
+        if self.run.processes.leads or self.task.evaluates_together:
             self.model.eval()
             with torch.no_grad(), self._autocast():
                 values = self.task.evaluate(self.model, part, lambda: self._beat("evaluate"))
@@ -133,7 +133,15 @@ class Trainer:
         spec = self.run.spec
         order = Order(self.task.samples(), spec.global_batch, spec.seed, start=self.progress.step, stop=spec.steps)
         share = Share(self.task, self.run)
-        return iter(DataLoader(share, batch_size=None, sampler=order, num_workers=self.run.launch.workers))
+        return iter(
+            DataLoader(
+                share,
+                batch_size=None,
+                sampler=order,
+                num_workers=self.run.launch.workers,
+                generator=torch.Generator(),  # a loader draws when it starts, which would shift the stream on resuming
+            )
+        )
 
     def _step(self, batches: list[tuple[float, Any]]) -> None:
         began = time.monotonic()

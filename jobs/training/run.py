@@ -37,7 +37,7 @@ def execute(run: Run) -> Result:
     randomness.seed_all(spec.seed, "train", 0 if task.full_batch else run.processes.rank)
     trainer = Trainer(run, task, model)
     run.events.write("phase", phase="train")
-    task.fit(trainer.train)
+    task.fit(model, trainer.optimizer, trainer.train)
     run.events.write("phase", phase="evaluate")
     numbers = _numbers(run, task, trainer)
     if run.processes.leads:
