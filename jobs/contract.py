@@ -148,7 +148,7 @@ class JobSpec(_Document):
     def setting(self) -> dict[str, Any]:
         """What a variant is compared under: the spec without variant, seed and upstream."""
         own = ("variant", "variant_arguments", "variant_sha256", "seed", "upstream")
-        return {key: value for key, value in self.to_dict().items() if key not in own}
+        return {key: value for key, value in vars(self).items() if key not in own}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
