@@ -48,8 +48,8 @@ def _remember(ctx, inputs, output):  # type: ignore[no-untyped-def]  # torch's s
 
 
 def _transpose(ctx, gradient):  # type: ignore[no-untyped-def]  # torch's signature
-    matrix, back = ctx.saved_tensors[:3], ctx.saved_tensors[3:]
-    return _propagate(gradient.contiguous(), *back, *matrix), None, None, None, None, None, None
+    a0, a1, a2, t0, t1, t2 = ctx.saved_tensors  # read once: checkpointing hands them out once
+    return _propagate(gradient.contiguous(), t0, t1, t2, a0, a1, a2), None, None, None, None, None, None
 
 
 _propagate.register_autograd(_transpose, setup_context=_remember)
