@@ -5,7 +5,6 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
 from suite.leaderboard.rows import Metric, Row, Trial, read
 from suite.leaderboard.statistics import DIRECTIONS, SEEDS_TO_RANK, Comparison, Estimate, compare, estimate
@@ -63,9 +62,6 @@ class Board:
 
     def entries(self) -> list[Entry]:
         return [entry for task in self.tasks for entry in task.entries()]
-
-    def to_dict(self) -> dict[str, Any]:
-        return dataclasses.asdict(self)
 
 
 def build(runs: Path, manifest: Manifest) -> Board:
@@ -147,18 +143,18 @@ def _headline(rows: Sequence[Row], trials: Sequence[Trial]) -> str:
     variants, tasks = {row.variant for row in rows}, {row.task for row in rows}
     seeds = {trial.seed for trial in trials}
     settings = {json.dumps(row.setting, sort_keys=True) for row in rows}
-    where = counted(len(tasks), "task")
+    where = _counted(len(tasks), "task")
     if len(settings) > len(tasks):
-        where += f" ({counted(len(settings), 'setting')})"
-    return f"{counted(len(variants), 'variant')} compared in {where} on {counted(len(seeds), 'seed')}: {outcome(trials)}."
+        where += f" ({_counted(len(settings), 'setting')})"
+    return f"{_counted(len(variants), 'variant')} compared in {where} on {_counted(len(seeds), 'seed')}: {outcome(trials)}."
 
 
 def outcome(trials: Sequence[Trial]) -> str:
     """`48 jobs, 44 finished, 2 failed, 2 skipped`; `none failed` is said out loud."""
     status = Counter(trial.status for trial in trials)
-    parts = [counted(len(trials), "job"), f"{status['ok']} finished", f"{status['failed'] or 'none'} failed"]
+    parts = [_counted(len(trials), "job"), f"{status['ok']} finished", f"{status['failed'] or 'none'} failed"]
     return ", ".join(parts + [f"{status[name]} {name}" for name in ("blocked", "skipped", "pending") if status[name]])
 
 
-def counted(number: int, noun: str) -> str:
+def _counted(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -169,6 +169,7 @@ function profileChart(figure, task) {
   fields.forEach((field) => { selects[field] = control(controls, field, unique(all.map((line) => line[field])), draw); });
   prefer(selects.site, "block");
   prefer(selects.metric, figure.dataset.metric);
+  prefer(selects.setting, all.reduce((deepest, line) => (line.x.length > deepest.x.length ? line : deepest)).setting);
   return draw;
 }
 

@@ -8,25 +8,29 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from plotly.offline import get_plotlyjs
 
+from suite.labels import plain
 from suite.leaderboard import wording
 from suite.leaderboard.board import Board, Entry, Setting, Task
 from suite.leaderboard.figures import charts
 from suite.leaderboard.rows import Trial
-from suite.plan import plain
 
 HERE = Path(__file__).parent
 
 
 def render(board: Board) -> str:
     """The whole page. Everything that comes from a job, log lines above all, is escaped by the template."""
-    return _environment().get_template("page.html.j2").render(
-        board=board,
-        overview=overview(board),
-        problems=[entry for entry in board.entries() if wording.ending(entry) != "ok"],
-        charts=charts(board),
-        style=(HERE / "page.css").read_text(encoding="utf-8"),
-        script=(HERE / "page.js").read_text(encoding="utf-8"),
-        plotly=get_plotlyjs(),
+    return (
+        _environment()
+        .get_template("page.html.jinja")
+        .render(
+            board=board,
+            overview=overview(board),
+            problems=[entry for entry in board.entries() if wording.ending(entry) != "ok"],
+            charts=charts(board),
+            style=(HERE / "page.css").read_text(encoding="utf-8"),
+            script=(HERE / "page.js").read_text(encoding="utf-8"),
+            plotly=get_plotlyjs(),
+        )
     )
 
 
@@ -47,7 +51,10 @@ def overview(board: Board) -> dict[str, Any]:
         for name, entry in _by_name(setting).items():
             names.setdefault(name, [None] * len(columns))[index] = entry
     baseline = [name for name, entries in names.items() if any(entry and entry.row.is_baseline for entry in entries)]
-    return {"columns": columns, "rows": {name: names[name] for name in [*baseline, *sorted(set(names) - set(baseline))]}}
+    return {
+        "columns": columns,
+        "rows": {name: names[name] for name in [*baseline, *sorted(set(names) - set(baseline))]},
+    }
 
 
 def _by_name(setting: Setting) -> Mapping[str, Entry]:

@@ -45,11 +45,7 @@ VERDICTS = ("better", "worse", "not significant", "not judged")
 
 
 def estimate(values: Sequence[float]) -> Estimate | None:
-    """Mean, sample standard deviation and Student's t interval; None where there is no value.
-
-    >>> estimate([70.0, 72.0, 74.0])
-    Estimate(n=3, mean=72.0, sd=2.0, low=67.03..., high=76.96...)
-    """
+    """Mean, sample standard deviation and Student's t interval; None where there is no value."""
     if not values:
         return None
     n, mean = len(values), statistics.fmean(values)

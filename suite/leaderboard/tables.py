@@ -101,5 +101,5 @@ def _record(entry: Entry, label: str) -> dict[str, object]:
 
 
 def document(board: Board) -> str:
-    """The whole board as JSON."""
-    return json.dumps(board.to_dict(), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    """The whole board as JSON, each dataclass an object with the same field names."""
+    return json.dumps(board, default=vars, ensure_ascii=False, allow_nan=False) + "\n"

@@ -26,7 +26,11 @@ def mean(estimate: Estimate | None) -> str:
     """`72.00 ± 4.97`, half the 95% interval; only the mean where one seed finished."""
     if estimate is None:
         return "–"
-    return number(estimate.mean) if estimate.half_width is None else f"{number(estimate.mean)} ± {number(estimate.half_width)}"
+    return (
+        number(estimate.mean)
+        if estimate.half_width is None
+        else f"{number(estimate.mean)} ± {number(estimate.half_width)}"
+    )
 
 
 def interval(estimate: Estimate | None) -> str:
@@ -42,6 +46,7 @@ def axis(metric: Metric) -> str:
 
 
 def direction(metric: Metric) -> str:
+    """`accuracy in %, higher is better`."""
     return f"{metric.name}{f' in {metric.unit}' if metric.unit else ''}, {metric.better} is better"
 
 

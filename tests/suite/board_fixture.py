@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from jobs.contract import JobFolder, JobSpec, Launch, Result, write_json
+from suite.labels import setting_label
 from suite.manifest import Manifest, PlannedJob, save
-from suite.plan import setting_label
 
 VARIANTS: dict[str, dict[str, Any]] = {
     "softmax": {},
@@ -157,7 +157,7 @@ def finished(spec: JobSpec, place: Place) -> dict[str, Any]:
 
 def profile_of(spec: JobSpec, stack: str, depth: int) -> list[dict[str, Any]]:
     """Tokens become alike with depth, less so for variants that help."""
-    rate = 0.35 / (1 + max(GAIN[spec.variant], 0.0))
+    rate = 0.35 * math.exp(-0.5 * GAIN[spec.variant])
     layers = []
     for layer in range(depth):
         for site, shift in (("block", 0.0), ("branch", 0.08)):
