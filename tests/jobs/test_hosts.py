@@ -201,7 +201,9 @@ def test_every_layer_is_measured_at_both_sites(host: str) -> None:
     rows = profile(task, model)
     places = [(row["stack"], row["site"], row["layer"]) for row in rows]
     stacks = {stack: len(blocks) for stack, blocks in task.blocks(model).items()}
-    wanted = [(stack, site, i) for stack in sorted(stacks) for site in ("block", "branch") for i in range(stacks[stack])]
+    wanted = [
+        (stack, site, i) for stack in sorted(stacks) for site in ("block", "branch") for i in range(stacks[stack])
+    ]
     assert places == wanted
     assert json.dumps(rows, allow_nan=False)
 
@@ -218,7 +220,7 @@ class Later(Variant):
 def test_undeclared_memory_is_refused(host: str) -> None:
     task = tiny.loaded(host)
     model = tiny.built(task, Later)
-    with pytest.raises(VariantError, match="stores 'secret' in a.memory without declaring it"):
+    with pytest.raises(VariantError, match=r"stores 'secret' in a\.memory without declaring it"):
         task.loss(model, tiny.draws(task, host))
 
 
