@@ -33,7 +33,9 @@ class Argument:
     """A keyword of a variant or task."""
 
     type: str  # as annotated: "float", "int | None", "list[int]"
-    default: Any
+    default: Any = None
+    required: bool = False  # it has no default, so every plan must give it
+    choices: tuple[Any, ...] = ()  # all that is allowed, where that is listed
 
 
 @dataclasses.dataclass(frozen=True)
@@ -142,7 +144,10 @@ class Catalogue:
 
 
 def _arguments(document: Mapping[str, Any]) -> dict[str, Argument]:
-    return {name: Argument(entry["type"], entry["default"]) for name, entry in document.items()}
+    return {
+        name: Argument(entry["type"], entry.get("default"), "default" not in entry, tuple(entry.get("choices", ())))
+        for name, entry in document.items()
+    }
 
 
 def _source(text: str) -> Path:
@@ -151,9 +156,7 @@ def _source(text: str) -> Path:
 
 def _variant(name: str, entry: Mapping[str, Any]) -> Variant:
     arguments = _arguments(entry["arguments"])
-    return Variant(
-        name, entry["summary"], _source(entry["source"]), entry["builtin"], entry["sha256"], arguments
-    )
+    return Variant(name, entry["summary"], _source(entry["source"]), entry["builtin"], entry["sha256"], arguments)
 
 
 def _task(name: str, entry: Mapping[str, Any]) -> Task:
@@ -167,7 +170,7 @@ def _broken(name: str, entry: Mapping[str, Any]) -> Broken:
     return Broken(name, source, entry["problem"], file_sha256(source) if source.is_file() else None)
 
 
-def load(*, variant_files: Sequence[Path] = ()) -> Catalogue:
+def load(*, variant_files: Sequence[Path] = (), limit_s: float = LIMIT_S) -> Catalogue:
     """Describe what is built in and what `variant_files` add; a file that cannot be used ends up in `broken`.
 
     Raises:
@@ -177,8 +180,27 @@ def load(*, variant_files: Sequence[Path] = ()) -> Catalogue:
     missing = [path for path in variant_files if not path.is_file()]
     if missing:
         raise UsageError(f"--variant-file {path}: no such file. Give the path of a Python file." for path in missing)
-    files = tuple(path.resolve() for path in variant_files)
-    return Catalogue.from_dict(describe(files, Request()), files)
+    files = [path.resolve() for path in variant_files]
+    try:
+        return Catalogue.from_dict(describe(files, Request(), limit_s), files)
+    except CatalogueError:
+        if not files:
+            raise
+    return _without_fatal(files, limit_s)
+
+
+def _without_fatal(files: Sequence[Path], limit_s: float) -> Catalogue:
+    """Set apart the files that kill or hang the child, so that the others still run."""
+    fatal: dict[Path, str] = {}
+    for path in files:
+        try:
+            describe([path], Request(), limit_s)
+        except CatalogueError as error:
+            fatal[path] = str(error)
+    usable = [path for path in files if path not in fatal]
+    catalogue = Catalogue.from_dict(describe(usable, Request(), limit_s), usable)
+    broken = {path.stem: Broken(path.stem, path, problem, file_sha256(path)) for path, problem in fatal.items()}
+    return dataclasses.replace(catalogue, broken={**catalogue.broken, **broken})
 
 
 def check(catalogue: Catalogue, request: Request) -> Checked:
@@ -189,19 +211,19 @@ def check(catalogue: Catalogue, request: Request) -> Checked:
     return Checked(tuple(checked["variants"]), tuple(checked["tasks"]))
 
 
-def describe(variant_files: Sequence[Path], request: Request) -> dict[str, Any]:
+def describe(variant_files: Sequence[Path], request: Request, limit_s: float = LIMIT_S) -> dict[str, Any]:
     """The child's answer, from the cache where nothing it depends on has changed."""
     key = hashlib.sha256(canonical({"code": code_digest(), "files": _stamp(variant_files), **request.to_dict()}))
     path = cache_folder() / f"describe-{key.hexdigest()[:24]}.json"
     try:
         return read_json(path)
     except ContractError:  # not there yet, or damaged: ask again and write it anew
-        answer = ask(variant_files, request)
+        answer = ask(variant_files, request, limit_s)
     _keep(path, answer)
     return answer
 
 
-def ask(variant_files: Sequence[Path], request: Request) -> dict[str, Any]:
+def ask(variant_files: Sequence[Path], request: Request, limit_s: float = LIMIT_S) -> dict[str, Any]:
     """Run `python -m jobs.describe` once.
 
     Raises:
@@ -214,11 +236,11 @@ def ask(variant_files: Sequence[Path], request: Request) -> dict[str, Any]:
         # From the package's parent, so that a folder called jobs where the user stands is not imported instead.
         child = subprocess.run(
             command, input=json.dumps(request.to_dict()), cwd=PACKAGE.parent, capture_output=True, text=True,
-            timeout=LIMIT_S, check=False,
+            timeout=limit_s, check=False,
         )  # fmt: skip
     except subprocess.TimeoutExpired as error:
         advice = "A variant file may never return when imported." if variant_files else "Run it by hand to see where."
-        raise CatalogueError(f"{what} did not finish within {LIMIT_S:.0f} s. {advice}") from error
+        raise CatalogueError(f"{what} did not finish within {limit_s:g} s. {advice}") from error
     if child.returncode != 0:
         tail = "\n".join(child.stderr.strip().splitlines()[-8:])
         raise CatalogueError(f"{what} failed with exit code {child.returncode}. Its last lines:\n{tail}")

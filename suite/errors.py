@@ -1,10 +1,10 @@
 """The exceptions that a user is meant to read; none of them is shown with a stack trace.
 
-    UnsmoothError             exit 1: something that the command needs is not there
-    ├── UsageError            exit 2: the command line, a plan or a name in it is wrong; nothing was started
-    ├── CatalogueError        exit 1: `python -m jobs.describe` could not say what there is
-    ├── ClusterError          exit 1: Ray could not be started, reached or kept
-    └── RecordError           exit 1: the recording server refused or could not be reached
+UnsmoothError             exit 1: something that the command needs is not there
+├── UsageError            exit 2: the command line, a plan or a name in it is wrong; nothing was started
+├── CatalogueError        exit 1: `python -m jobs.describe` could not say what there is
+├── ClusterError          exit 1: Ray could not be started, reached or kept
+└── RecordError           exit 1: the recording server refused or could not be reached
 """
 
 import difflib
