@@ -169,7 +169,8 @@ class Task(ABC):
     label: ClassVar[tuple[str, ...]]
     """The arguments that name a row, such as model and depth."""
     steps: ClassVar[int]
-    global_batch: ClassVar[int]
+    global_batch: int
+    """Samples per step: the class's default, in a job the spec's."""
     full_batch: ClassVar[bool] = False
     """Whether every process sees every sample (one graph cannot be dealt out)."""
     evaluates_together: ClassVar[bool] = False
