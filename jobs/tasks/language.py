@@ -1,0 +1,218 @@
+"""Language modelling with a causal transformer decoder: perplexity as fairseq computes it, best validation tested."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from jobs.api import Dataset, Draw, Metric, Plug, Task
+from jobs.errors import DataError
+
+_EVALUATION_TOKENS = 4096
+"""Tokens scored in one forward pass; a constant, because it may change the last digits."""
+_PROBED = 8
+"""Validation blocks on which the over-smoothing metrics are measured."""
+
+
+class Language(Task):
+    """A transformer decoder of `depth` layers on running text; the global batch counts blocks of `context` tokens.
+
+    Args:
+        depth: layers, >= 1.
+        width: channels C, an even number >= 4 that `heads` divides.
+        heads: attention heads.
+        ffn: channels of the feed-forward layer.
+        context: tokens per block, in training and in each window of the evaluation.
+        context_window: tokens of context that sliding windows share with their predecessors, in [0, context - 1].
+        dropout: probability in [0, 1), after the embedding and after both branches.
+        attention_dropout: probability in [0, 1), on attention weights.
+        normalize_before: norms at the entrance of the branches (pre-norm).
+        cutoffs: adaptive softmax as in fairseq, such as "2000,10000"; empty means one softmax over all words.
+        lr: Adam's largest learning rate.
+        warmup: steps of linear warm-up.
+        schedule: what follows, a cosine to 0 or the inverse square root of the step.
+        weight_decay: decoupled, times the learning rate.
+        clip: largest gradient norm; 0 means no clipping.
+        validate_every: steps between validations; the best validation loss is tested.
+        patience: validations without improvement before stopping; 0 means never.
+        checkpointing: recompute layers in the backward pass instead of storing them.
+    """
+
+    datasets = {
+        "pydoc": Dataset("Python's documentation topics, 81,313 training tokens, 1,672 words", embedded=True),
+        "wikitext-2": Dataset("WikiText-2, 2,088,628 training tokens, 33,280 words"),
+        "wikitext-103": Dataset("WikiText-103, 103,227,021 training tokens, 267,744 words"),
+    }
+    metrics = (
+        Metric("perplexity", "", "lower"),
+        Metric("perplexity_sliding", "", "lower"),
+        Metric("loss", "nat", "lower"),
+    )
+    selection = Metric("loss", "nat", "lower")
+    label = ("depth", "context")
+    steps = 160
+    global_batch = 16
+
+    def __init__(
+        self,
+        *,
+        depth: int = 4,
+        width: int = 64,
+        heads: int = 4,
+        ffn: int = 256,
+        context: int = 64,
+        context_window: int = 32,
+        dropout: float = 0.1,
+        attention_dropout: float = 0.0,
+        normalize_before: bool = False,
+        cutoffs: str = "",
+        lr: float = 3e-3,
+        warmup: int = 20,
+        schedule: Literal["cosine", "inverse_sqrt"] = "cosine",
+        weight_decay: float = 0.0,
+        clip: float = 0.25,
+        validate_every: int = 40,
+        patience: int = 0,
+        checkpointing: bool = False,
+    ) -> None:
+        _expect_positive(depth=depth, heads=heads, ffn=ffn, context=context, validate_every=validate_every, lr=lr)
+        _expect_not_negative(warmup=warmup, weight_decay=weight_decay, clip=clip, patience=patience)
+        _expect_probability(dropout=dropout, attention_dropout=attention_dropout)
+        if width < 4 or width % 2 or width % heads:
+            raise ValueError(f"width must be an even number >= 4 that heads = {heads} divides, got {width}.")
+        if not 0 <= context_window < context:
+            raise ValueError(
+                f"context_window must be in [0, {context - 1}] for context {context}, got {context_window}."
+            )
+        if schedule not in ("cosine", "inverse_sqrt"):
+            raise ValueError(f"schedule must be cosine or inverse_sqrt, got {schedule!r}.")
+        self.depth, self.width, self.heads, self.ffn = depth, width, heads, ffn
+        self.context, self.context_window = context, context_window
+        self.dropout, self.attention_dropout, self.normalize_before = dropout, attention_dropout, normalize_before
+        self.cutoffs = _cutoffs(cutoffs, width)
+        self.lr, self.warmup, self.schedule, self.weight_decay = lr, warmup, schedule, weight_decay
+        self.clip, self.evaluate_every, self.patience = clip or None, validate_every, patience or None
+        self.checkpointing = checkpointing
+
+    def load(self, data: str, split: str, root: Path | None, seed: int) -> str:
+        from jobs.hosts import text  # reads the embedded text on import; describing the task needs none of it
+
+        self._corpus, digest = text.load(data, root)
+        if self._corpus.tokens("train") < self.context:
+            tokens = self._corpus.tokens("train")
+            raise DataError(f"{data} has {tokens:,} training tokens, fewer than one block of context {self.context:,}.")
+        if self.cutoffs and self.cutoffs[-1] >= len(self._corpus.words):
+            raise DataError(
+                f"{data} has {len(self._corpus.words):,} words; every cutoff must lie below, got {self.cutoffs}."
+            )
+        return digest
+
+    def build(self, plug: Plug) -> nn.Module:
+        from jobs.hosts.lm import LanguageModel, Shape
+
+        shape = Shape(
+            vocabulary=len(self._corpus.words),
+            context=self.context,
+            depth=self.depth,
+            width=self.width,
+            heads=self.heads,
+            ffn=self.ffn,
+            cutoffs=self.cutoffs,
+            normalize_before=self.normalize_before,
+            dropout=self.dropout,
+            attention_dropout=self.attention_dropout,
+        )
+        model = LanguageModel(shape, plug)
+        model.decoder.layers.checkpointing = self.checkpointing
+        return model
+
+    def samples(self) -> int:
+        return int(self._corpus.tokens("train")) // self.context
+
+    def batch(self, draws: Sequence[Draw]) -> tuple[Tensor, Tensor]:
+        blocks = [self._corpus.block("train", index, self.context) for _, index in draws]
+        return torch.stack([source for source, _ in blocks]), torch.stack([target for _, target in blocks])
+
+    def loss(self, model: nn.Module, batch: Any) -> Tensor:
+        device = next(model.parameters()).device
+        costs, penalty = model(*(part.to(device) for part in batch))
+        loss: Tensor = costs.float().mean() + penalty
+        return loss
+
+    def optimizer(self, model: nn.Module) -> torch.optim.Optimizer:
+        return torch.optim.AdamW(
+            model.parameters(), lr=self.lr, betas=(0.9, 0.98), eps=1e-8, weight_decay=self.weight_decay
+        )
+
+    def rate(self, step: int, steps: int) -> float:
+        """Linear warm-up to 1, then the schedule; the first step is not wasted on a rate of 0."""
+        if step < self.warmup:
+            return (step + 1) / self.warmup
+        if self.schedule == "inverse_sqrt":
+            return math.sqrt(max(1, self.warmup) / max(1, step))
+        return (1 + math.cos(math.pi * (step - self.warmup) / max(1, steps - self.warmup))) / 2
+
+    def evaluate(self, model: nn.Module, part: Literal["val", "test"], beat: Callable[[], None]) -> dict[str, float]:
+        from jobs.metrics.perplexity import perplexity
+
+        loss = self._cost(model, part, 0, beat)
+        values = {"perplexity": perplexity(loss), "loss": loss}
+        if part == "test":  # sliding windows cost several passes; selection does not need them
+            values["perplexity_sliding"] = perplexity(self._cost(model, part, self.context_window, beat))
+        return values
+
+    def probe(self, model: nn.Module) -> None:
+        tokens = min(self.context, self._corpus.tokens("val"))
+        blocks = range(min(_PROBED, self._corpus.tokens("val") // tokens))
+        source = torch.stack([self._corpus.block("val", index, tokens)[0] for index in blocks])
+        model.decoder(source.to(next(model.parameters()).device))  # type: ignore[operator]  # nn.Module is untyped
+
+    def blocks(self, model: nn.Module) -> Mapping[str, Sequence[nn.Module]]:
+        return {"decoder": list(model.decoder.layers)}  # type: ignore[union-attr, arg-type]  # as above
+
+    def _cost(self, model: nn.Module, part: str, overlap: int, beat: Callable[[], None]) -> float:
+        """Mean cost per token of one part [nat]."""
+        from jobs.metrics.perplexity import mean_cost
+
+        device = next(model.parameters()).device
+
+        def score(source: Tensor, target: Tensor) -> Tensor:
+            costs: Tensor = model(source.long().to(device), target.long().to(device))[0]
+            return costs.cpu()
+
+        batch = max(1, _EVALUATION_TOKENS // self.context)
+        stream = self._corpus.streams[part]
+        return mean_cost(score, stream, context=self.context, overlap=overlap, batch=batch, beat=beat)
+
+
+def _cutoffs(text: str, width: int) -> tuple[int, ...]:
+    parts = [part.strip() for part in text.split(",")] if text.strip() else []
+    if not all(part.isdecimal() for part in parts):
+        raise ValueError(f'cutoffs must be numbers of words separated by commas, such as "2000,10000", got {text!r}.')
+    found = tuple(int(part) for part in parts)
+    if list(found) != sorted(set(found)) or 0 in found or (found and width < 4 ** len(found)):
+        raise ValueError(
+            f"cutoffs must be rising numbers of words > 0, at most one per factor 4 in width = {width}, got {text!r}."
+        )
+    return found
+
+
+def _expect_positive(**values: float) -> None:
+    for name, value in values.items():
+        if value <= 0:
+            raise ValueError(f"{name} must be > 0, got {value}.")
+
+
+def _expect_not_negative(**values: float) -> None:
+    for name, value in values.items():
+        if value < 0:
+            raise ValueError(f"{name} must be >= 0, got {value}.")
+
+
+def _expect_probability(**values: float) -> None:
+    for name, value in values.items():
+        if not 0 <= value < 1:
+            raise ValueError(f"{name} must be in [0, 1), got {value}.")
