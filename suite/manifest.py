@@ -109,6 +109,7 @@ def remember(plan: Plan, jobs: Sequence[Job], catalogue: Catalogue, runs: Path) 
 
 
 def folder(runs: Path) -> Path:
+    """Where the manifests of a runs folder lie."""
     return runs / "plans"
 
 

@@ -1,0 +1,137 @@
+"""What `plan` and `run` say before anything is spent: counts, what is done, hours, wall-clock, disk."""
+
+import dataclasses
+import os
+import shutil
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from suite import cost, gpus, outlook
+from suite.agenda import Redo
+from suite.commands import output
+from suite.commands.matrix import Matrix
+from suite.cost import Estimate, Guess
+from suite.labels import variant_label
+from suite.outlook import Outlook
+from suite.progress import duration
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Machine:
+    """What jobs run on, as far as it decides how many run at once."""
+
+    gpus: int  # per job
+    processes: int = 1  # per job on the CPU
+    max_jobs: int | None = None
+
+    @classmethod
+    def of(
+        cls, *, gpus_per_job: int | None, processes: int, max_jobs: int | None, ray_address: str | None
+    ) -> "Machine":
+        """This machine; without a wish, each job gets a GPU where there is one and Ray is started here."""
+        if gpus_per_job is None:
+            gpus_per_job = 1 if ray_address is None and gpus.names() else 0
+        return cls(gpus=gpus_per_job, processes=processes, max_jobs=max_jobs)
+
+    def at_once(self, threads: int) -> int:
+        """How many jobs of `threads` threads per process this machine takes at the same time."""
+        if self.gpus:
+            room = len(gpus.names()) // self.gpus
+        else:
+            room = len(os.sched_getaffinity(0)) // (threads * self.processes)
+        return max(min(room, self.max_jobs or room), 1)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Preview:
+    """A plan, how it stands, and what is left of it will take."""
+
+    matrix: Matrix
+    outlook: Outlook
+    guesses: Mapping[str, Guess]
+    estimate: Estimate
+    runs: Path
+
+    def to_dict(self) -> dict[str, Any]:
+        """For --json."""
+        jobs, left = self.matrix.jobs, {job.id for job in self.outlook.left}
+        return {
+            "plan": self.matrix.plan.name,
+            "tier": self.matrix.plan.tier,
+            "counts": self.counts(),
+            "estimate": self.estimate,
+            "disk_free_bytes": free_bytes(self.runs),
+            "stale": self.outlook.stale,
+            "jobs": [
+                {"id": job.id, "name": job.name, "left": job.id in left, "upstream": job.upstream, "spec": job.spec}
+                for job in jobs
+            ],
+        }
+
+    def counts(self) -> dict[str, Any]:
+        """How many jobs there are, by task and by how they stand."""
+        jobs = self.matrix.jobs
+        return {
+            "jobs": len(jobs),
+            "by_task": dict(Counter(job.spec.task for job in jobs)),
+            "variants": sorted({variant_label(job.spec) for job in jobs}),
+            "seeds": sorted({job.spec.seed for job in jobs}),
+            "finished": len(self.outlook.finished),
+            "failed": len(self.outlook.failed),
+            "stale": len(self.outlook.stale),
+            "left": len(self.outlook.left),
+        }
+
+    def show(self) -> None:
+        """For people."""
+        counts = self.counts()
+        tasks = ", ".join(f"{task} {number}" for task, number in counts["by_task"].items())
+        output.say(f"Plan {self.matrix.plan.name} ({self.matrix.plan.tier}): {counts['jobs']} jobs: {tasks}.")
+        output.say(f"Variants: {', '.join(counts['variants'])}.")
+        output.say(f"Seeds: {', '.join(map(str, counts['seeds']))}.")
+        output.say(
+            f"Already finished: {counts['finished']}. Failed before: {counts['failed']}. Left: {counts['left']}."
+        )
+        self._show_problems()
+        if self.outlook.left:
+            self._show_estimate()
+
+    def _show_problems(self) -> None:
+        if self.outlook.failed:
+            output.say("Failed jobs stay as they are; --retry-failed runs them again.")
+        for reason, number in Counter(self.outlook.stale.values()).most_common():
+            output.say(f"Stale: {number} results, because {reason}; --rerun stale runs them again.")
+        for broken in self.matrix.catalogue.broken.values():
+            output.say(f"Broken variant {broken.name}: {broken.problem} Its jobs become failed rows.")
+
+    def _show_estimate(self) -> None:
+        estimate = self.estimate
+        hours = f"{estimate.gpu_h:.2g} GPU-hours" if estimate.gpu_h else f"{estimate.core_h:.2g} core-hours"
+        walls = ", ".join(f"{duration(wall_s)} with {slots} at once" for slots, wall_s in estimate.wall_s.items())
+        origins = ", ".join(f"{number} {origin}" for origin, number in estimate.origins.items())
+        output.say(f"To spend: {hours}; wall-clock {walls}.")
+        output.say(f"Disk: {estimate.disk_bytes / 1e9:.2g} GB of {free_bytes(self.runs) / 1e9:.3g} GB free.")
+        output.say(f"Where the times come from: {origins}.")
+
+
+def of(matrix: Matrix, runs: Path, redo: Redo, machine: Machine) -> Preview:
+    """How the matrix stands in `runs`, and what is left of it will take on `machine`."""
+    seen = outlook.read(matrix.jobs, runs, redo)
+    guesses = cost.guess_all(matrix.jobs, cost.read_past(runs))
+    slots = machine.at_once(max((job.spec.threads for job in seen.left), default=1))
+    estimate = cost.estimate(
+        seen.left,
+        guesses,
+        at_once=[slots, 2 * slots, 4 * slots],
+        processes=machine.processes,
+        gpus=machine.gpus,
+    )
+    return Preview(matrix=matrix, outlook=seen, guesses=guesses, estimate=estimate, runs=runs)
+
+
+def free_bytes(folder: Path) -> int:
+    """Free disk where `folder` is or will be."""
+    there = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
+    return shutil.disk_usage(there).free

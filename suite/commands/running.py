@@ -1,0 +1,136 @@
+"""`unsmooth run`: plan file -> jobs -> results -> record -> board."""
+
+import contextlib
+import dataclasses
+import shlex
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from jobs.contract import Result
+from suite import lock, manifest, progress, record
+from suite.agenda import Redo
+from suite.commands import board, matrix, options, output, preview
+from suite.commands.matrix import Matrix
+from suite.commands.preview import Machine
+from suite.driver import Options
+from suite.record import Summary
+
+_MACHINE = "Where and how"
+
+
+def run(
+    plan: options.PlanFile,
+    *,
+    runs: options.Runs = options.DEFAULT_RUNS,
+    data: options.DataRoot = None,
+    select: options.Select = None,
+    exclude: options.Exclude = None,
+    seeds: options.Seeds = None,
+    variant_file: options.VariantFiles = None,
+    force: options.Force = False,
+    retry_failed: options.RetryFailed = False,
+    rerun: options.Rerun = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be run and stop.")] = False,
+    max_jobs: options.MaxJobs = None,
+    gpus: options.Gpus = None,
+    processes: options.Processes = 1,
+    workers: Annotated[
+        int, typer.Option("--workers", min=0, rich_help_panel=_MACHINE, help="Data-loading processes per process.")
+    ] = 0,
+    micro_batch: Annotated[
+        int | None,
+        typer.Option("--micro-batch", min=1, rich_help_panel=_MACHINE, help="Samples per forward pass and process."),
+    ] = None,
+    retries: Annotated[
+        int, typer.Option("--retries", min=0, rich_help_panel=_MACHINE, help="Further attempts after a job's failure.")
+    ] = 2,
+    ray_address: options.RayAddress = None,
+    tracking_uri: options.TrackingUri = None,
+    json: options.Json = False,
+) -> None:
+    """Run a plan's unfinished jobs, record them and write the board.
+
+    The same command again goes on where it was: finished jobs stay, unfinished ones resume from their checkpoint.
+    """
+    jobs = matrix.read(plan, variant_files=variant_file or (), select=select or (), exclude=exclude or (), seeds=seeds)
+    machine = Machine.of(gpus_per_job=gpus, processes=processes, max_jobs=max_jobs, ray_address=ray_address)
+    redo = Redo(everything=force, failed=retry_failed, stale=rerun == "stale")
+    seen = preview.of(jobs, runs, redo, machine)
+    if not json:
+        seen.show()
+    if dry_run:
+        output.document(seen.to_dict()) if json else output.say("Nothing was started.")
+        return
+    if data is not None and not data.is_dir():
+        output.warn(f"There is no folder {data} on this machine; jobs that need it will fail unless their node has it.")
+    wanted = Options(
+        runs=runs,
+        data_root=data,
+        address=ray_address,
+        gpus_per_job=machine.gpus,
+        processes=processes,
+        micro_batch=micro_batch,
+        workers=workers,
+        max_jobs=max_jobs,
+        retries=retries,
+        redo=redo,
+        weights={job_id: guess.seconds for job_id, guess in seen.guesses.items()},
+    )
+    carried = _carry_out(jobs, wanted, tracking_uri or record.default_uri(runs), json=json)
+    output.document(carried) if json else _show(carried)
+    if any(result.status in ("failed", "blocked") for result in carried.results):
+        raise typer.Exit(1)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Carried:
+    """What a run has left behind."""
+
+    plan: str
+    counts: Mapping[str, int]
+    results: Sequence[Result]
+    names: Mapping[str, str]
+    board: Sequence[Path]
+    record: Summary
+    complete_with: str  # the command that records what could not be recorded now
+
+
+def _carry_out(jobs: Matrix, wanted: Options, uri: str, *, json: bool) -> Carried:
+    from suite import scheduler  # loads Ray, which `--help` and `plan` do not wait for
+
+    runs, ids = wanted.runs, [job.id for job in jobs.jobs]
+    with lock.hold(runs):
+        listed = manifest.remember(jobs.plan, jobs.jobs, jobs.catalogue, runs)
+    with contextlib.closing(progress.choose(json=json)) as watcher, record.following(runs, ids, uri):
+        results = scheduler.run(jobs.jobs, wanted, watcher)
+    recorded = record.save(runs, ids, uri)
+    files = board.draw(runs, manifest.load(listed), runs)
+    published = record.publish(runs, files, uri, name=jobs.plan.name)
+    return Carried(
+        plan=jobs.plan.name,
+        counts=Counter(result.status for result in results),
+        results=results,
+        names={job.id: job.name for job in jobs.jobs},
+        board=files,
+        record=dataclasses.replace(recorded, missing={**recorded.missing, **published.missing}),
+        complete_with=shlex.join(["unsmooth", "record", "--runs", str(runs), "--tracking-uri", uri]),
+    )
+
+
+def _show(carried: Carried) -> None:
+    counts = ", ".join(f"{number} {status}" for status, number in sorted(carried.counts.items()))
+    output.say(f"{len(carried.results)} jobs: {counts}.")
+    for result in carried.results:
+        if result.status in ("failed", "blocked"):
+            kind = f"{result.status} ({result.failure})" if result.failure else result.status
+            output.say(
+                f"{result.id} {carried.names[result.id]}: {kind}: {result.reason} {result.advice or ''}".rstrip()
+            )
+    if carried.record.missing:
+        output.say(f"The record is not complete: {' '.join(dict.fromkeys(carried.record.missing.values()))}")
+        output.say(f"Nothing is lost; complete it later with: {carried.complete_with}")
+    output.say(f"Leaderboard: {carried.board[0]}")
