@@ -141,12 +141,12 @@ def _order(entry: Entry) -> tuple[bool, int, float, str]:
 
 def _headline(rows: Sequence[Row], trials: Sequence[Trial]) -> str:
     variants, tasks = {row.variant for row in rows}, {row.task for row in rows}
-    seeds = {trial.seed for trial in trials}
     settings = {json.dumps(row.setting, sort_keys=True) for row in rows}
     where = _counted(len(tasks), "task")
     if len(settings) > len(tasks):
         where += f" ({_counted(len(settings), 'setting')})"
-    return f"{_counted(len(variants), 'variant')} compared in {where} on {_counted(len(seeds), 'seed')}: {outcome(trials)}."
+    seeds = _counted(len({trial.seed for trial in trials}), "seed")
+    return f"{_counted(len(variants), 'variant')} compared in {where} on {seeds}: {outcome(trials)}."
 
 
 def outcome(trials: Sequence[Trial]) -> str:
