@@ -31,6 +31,11 @@ class Setting:
 
 SETTINGS = {
     "graph": Setting("karate", {"depth": 3, "width": 8, "dropout": 0.0}, 1),
+    "language": Setting(
+        "pydoc",
+        {"depth": 3, "width": 8, "heads": 2, "ffn": 16, "context": 16, "context_window": 8, "dropout": 0.0},
+        4,
+    ),
 }
 
 
