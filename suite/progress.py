@@ -72,8 +72,8 @@ class LiveTable:
 
     def __init__(self, console: Console) -> None:
         self._console = console
-        self._live = Live(console=console, refresh_per_second=4, transient=True, get_renderable=self._render)
         self._states: Sequence[JobState] = ()
+        self._live = Live(console=console, refresh_per_second=4, transient=True, get_renderable=self._render)
         self._live.start()
 
     def show(self, states: Sequence[JobState]) -> None:

@@ -15,6 +15,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", ".")  # read on import: Ray prints its daemons' logs to stdout
 import ray
 
 from jobs.contract import JobFolder, Result

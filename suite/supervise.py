@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 
 from jobs.contract import JobFolder, Launch, Result
-from suite import classify, prepare, retry
+from suite import classify, prepare, retry, state
 from suite.order import Order
 from suite.runtimes import registry
 from suite.runtimes.process import Process
@@ -18,7 +18,7 @@ _NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 
 
 def supervise(folder: JobFolder, order: Order, *, devices: Sequence[int] = ()) -> Result:
-    """Run the job on `devices` (GPU indices; none means CPU) and publish its result.
+    """Run the job on `devices` (GPU indices; none means CPU) and publish its result; one that is there stands.
 
     A result of class `preempted` is returned and not published: the job was asked to stop, or another supervisor
     has taken it over. Given the same order again it goes on from its checkpoint. The same holds for a disk so full
@@ -30,6 +30,8 @@ def supervise(folder: JobFolder, order: Order, *, devices: Sequence[int] = ()) -
     try:
         prepare.spec(folder, order.spec)
         prepare.fence(folder)
+        if (result := state.finished(folder)) is not None:  # by a supervisor that was thought to be lost
+            return result
         return _run(folder, order, list(devices))
     except OSError as error:
         if error.errno not in _NO_SPACE:

@@ -32,7 +32,7 @@ class Vitals:
     values: dict[str, float] = dataclasses.field(default_factory=dict)  # newest metrics
     preempted: bool = False  # the last thing it said was that it had written a checkpoint and would stop
     failed: dict[str, Any] | None = None  # the last thing it said was why it failed
-    highest_step: int = 0  # completed or resumed from, in training
+    highest_step: int = 0  # completed in training
     first_beat: tuple[float, int] | None = None  # event time (Unix, s) and step where this phase's steps began
     last_beat: tuple[float, int] | None = None
     _offset: int = 0

@@ -92,13 +92,14 @@ def end_leftovers(attempt: AttemptFolder, *, timeout_s: float = 20.0) -> list[in
     return leftovers
 
 
-def alive(attempt: AttemptFolder) -> bool:
-    """Whether the process that `attempt` noted is still the one of that number on this machine."""
+def noted_process(attempt: AttemptFolder) -> int | None:
+    """The process that `attempt` noted, if it is still the one of that number on this machine and has not ended."""
     try:
         noted = read_json(attempt.root / "process.json")
     except ContractError:
-        return False
-    return noted == _identity(int(noted.get("pid", 0)))
+        return None
+    pid = int(noted.get("pid", 0))
+    return pid if "started_ticks" in noted and noted == _identity(pid) else None
 
 
 def oom_kills() -> int:
@@ -130,19 +131,23 @@ def _note(pid: int, attempt: AttemptFolder) -> None:
 
 
 def _identity(pid: int) -> dict[str, object]:
-    """What tells a process from a later one of the same number."""
+    """What tells a process from a later one of the same number; only the number if it has ended."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8")
     except (FileNotFoundError, ProcessLookupError):
         return {"pid": pid}
     fields = stat.rpartition(")")[2].split()
+    if fields[0] == "Z":
+        return {"pid": pid}
     boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
     return {"host": socket.gethostname(), "boot": boot, "pid": pid, "started_ticks": int(fields[19])}
 
 
 def _leftovers(attempt: AttemptFolder) -> list[int]:
     mark = f"{MARK}={attempt.root.absolute()}".encode()
-    return [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit() and _carries(entry, mark)]
+    marked = {int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit() and _carries(entry, mark)}
+    noted = noted_process(attempt)
+    return sorted(marked | ({noted} if noted else set()))
 
 
 def _carries(entry: Path, mark: bytes) -> bool:
