@@ -132,10 +132,21 @@ def expect_known(name: str) -> None:
     raise ValueError(f"timm knows no model {name!r}.{hint} Examples: deit_tiny_patch16_224, deit_small_patch16_224.")
 
 
+def positions(model: DeiT) -> Tensor:
+    """The position embedding, (1, N, C).
+
+    Raises:
+        ValueError: this model has none.
+    """
+    if model.pos_embed is None:
+        raise ValueError("This model has no position embedding; choose a DeiT or plain ViT.")
+    return model.pos_embed
+
+
 def fitted(weights: Mapping[str, Tensor], model: DeiT) -> dict[str, Tensor]:
     """`weights` of the same network at another square image size, its position embedding resampled by timm."""
     found = dict(weights)
-    if model.pos_embed is not None and found["pos_embed"].shape != model.pos_embed.shape:
+    if found["pos_embed"].shape != positions(model).shape:
         prefix = 0 if model.no_embed_class else model.num_prefix_tokens
         grid = list(model.patch_embed.grid_size)
         found["pos_embed"] = resample_abs_pos_embed(found["pos_embed"], grid, num_prefix_tokens=prefix)

@@ -118,7 +118,7 @@ class Classification(Task):
         options |= {"num_classes": self._pictures.classes, "in_chans": self._pictures.channels}
         model = deit.create(self.model, plug, options | {"drop_path_rate": self.drop_path})
         with torch.no_grad():
-            model.pos_embed.mul_(self.position_std / _TIMM_POSITION_STD)
+            deit.positions(model).mul_(self.position_std / _TIMM_POSITION_STD)
         return model
 
     def samples(self) -> int:
