@@ -1,0 +1,83 @@
+import dataclasses
+import re
+from pathlib import Path
+
+import pytest
+from plotly.offline import get_plotlyjs
+
+from suite.leaderboard.board import Board, build
+from suite.leaderboard.figures import charts
+from suite.leaderboard.files import write
+from suite.leaderboard.page import render
+from tests.suite.board_fixture import write_runs
+
+
+@pytest.fixture(scope="module")
+def page(board: Board) -> str:
+    """Without the plotting library, which is somebody else's text."""
+    return render(board).replace(get_plotlyjs(), "")
+
+
+def test_the_plotting_library_is_in_the_page_once(board: Board):
+    assert render(board).count(get_plotlyjs()) == 1
+
+
+def test_the_page_refers_to_nothing_outside_itself(page: str):
+    assert re.findall(r"""(?:src|href|action)\s*=\s*["']?[^"'#\s]|@import|url\(|https?:|//cdn""", page) == []
+
+
+def test_every_row_is_on_the_page(page: str, board: Board):
+    assert page.count('<tr class="row') == len(board.entries()) == 30
+    for entry in board.entries():
+        for trial in entry.row.trials:
+            assert f"unsmooth run smoke.yaml --select {trial.id} --force" in page
+
+
+def test_what_a_job_wrote_to_its_log_is_text_and_not_markup(page: str):
+    assert "<script>alert(1)</script>" not in page
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
+
+
+def test_development_results_are_marked(page: str, ranked: Board):
+    assert "Development results: shown, not ranked" in page
+    assert "Development results" not in render(ranked)
+
+
+def test_uncommitted_changes_are_marked(board: Board):
+    assert "from a checkout with uncommitted changes" not in render(board)
+    assert "from a checkout with uncommitted changes" in render(dataclasses.replace(board, dirty=True))
+
+
+def test_a_closing_script_tag_in_a_name_does_not_end_the_chart_data(board: Board):
+    entry = board.tasks[0].settings[0].entries[0]
+    row = dataclasses.replace(entry.row, name="</script><b>")
+    setting = dataclasses.replace(board.tasks[0].settings[0], entries=(dataclasses.replace(entry, row=row),))
+    task = dataclasses.replace(board.tasks[0], settings=(setting,))
+    page = render(dataclasses.replace(board, tasks=(task,))).replace(get_plotlyjs(), "")
+    assert "</script><b>" not in page
+
+
+def test_charts_hold_a_line_per_variant_stack_site_and_metric(board: Board):
+    profiles = charts(board)["tasks"]["segmentation"]["profiles"]
+    assert len(profiles) == 5 * 2 * 2 * 4  # featscale was blocked
+    assert {len(line["x"]) for line in profiles} == {6}
+
+
+def test_the_metric_is_swept_over_the_depths_that_a_task_has(board: Board):
+    tasks = charts(board)["tasks"]
+    assert tasks["language"]["sweep"] is None
+    sweep = tasks["graph"]["sweep"]
+    assert (sweep["argument"], sweep["metric"]) == ("depth", "accuracy [%]")
+    assert {line["name"]: line["x"] for line in sweep["lines"]}["gcn"] == [4, 12]
+    assert {line["place"] for line in sweep["lines"]} == {"graph karate model=gcn"}
+
+
+def test_a_board_without_any_result_can_be_rendered(tmp_path: Path):
+    manifest = write_runs(tmp_path / "written")
+    assert "60 pending" in render(build(tmp_path / "empty", manifest))
+
+
+def test_writing_gives_four_files_and_leaves_nothing_else(board: Board, tmp_path: Path):
+    names = ["leaderboard.html", "leaderboard.md", "leaderboard.csv", "leaderboard.json"]
+    assert [path.name for path in write(board, tmp_path)] == names
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(names)
