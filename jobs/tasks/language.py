@@ -53,7 +53,7 @@ class Language(Task):
     )
     selection = Metric("loss", "nat", "lower")
     label = ("depth", "context")
-    steps = 160
+    steps = 120
     global_batch = 16
 
     def __init__(
@@ -69,7 +69,7 @@ class Language(Task):
         attention_dropout: float = 0.0,
         normalize_before: bool = False,
         cutoffs: str = "",
-        lr: float = 3e-3,
+        lr: float = 6e-3,
         warmup: int = 20,
         schedule: Literal["cosine", "inverse_sqrt"] = "cosine",
         weight_decay: float = 0.0,

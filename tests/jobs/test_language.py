@@ -1,0 +1,132 @@
+import json
+import math
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from jobs import registry
+from jobs.contract import read_events
+from jobs.errors import DataError
+from jobs.tasks.language import Language
+from jobs.training.order import Order
+from jobs.training.run import plug
+from tests.jobs import tiny
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        ({"depth": 0}, "depth must be > 0, got 0."),
+        ({"width": 30, "heads": 4}, "width must be an even number >= 4 that heads = 4 divides, got 30."),
+        ({"width": 9, "heads": 3}, "width must be an even number >= 4 that heads = 3 divides, got 9."),
+        ({"context": 64, "context_window": 64}, "context_window must be in [0, 63] for context 64, got 64."),
+        ({"dropout": 1.0}, "dropout must be in [0, 1), got 1.0."),
+        ({"lr": 0.0}, "lr must be > 0, got 0.0."),
+        ({"warmup": -1}, "warmup must be >= 0, got -1."),
+        ({"schedule": "linear"}, "schedule must be cosine or inverse_sqrt, got 'linear'."),
+        ({"cutoffs": "a lot"}, "cutoffs must be numbers of words separated by commas"),
+        ({"cutoffs": "200,100"}, "cutoffs must be rising numbers of words > 0"),
+    ],
+)
+def test_bad_arguments_are_refused_in_a_sentence(arguments: dict[str, Any], problem: str) -> None:
+    with pytest.raises(ValueError) as caught:
+        Language(**arguments)
+    assert str(caught.value).startswith(problem)
+
+
+def test_a_misspelt_argument_is_refused() -> None:
+    with pytest.raises(TypeError, match="detph"):
+        Language(detph=3)  # type: ignore[call-arg]
+
+
+def rates(steps: int, **arguments: Any) -> list[float]:
+    task = Language(**arguments)
+    return [task.rate(step, steps) for step in range(steps)]
+
+
+def test_the_cosine_schedule_warms_up_and_falls_towards_zero() -> None:
+    found = rates(100, warmup=10, schedule="cosine")
+    assert found[:10] == pytest.approx([i / 10 for i in range(1, 11)])
+    assert found[10] == 1.0 and found[55] == pytest.approx(0.5) and found[99] < 0.001
+    assert found[10:] == sorted(found[10:], reverse=True)
+
+
+def test_the_inverse_square_root_schedule_halves_after_four_times_the_warm_up() -> None:
+    found = rates(100, warmup=10, schedule="inverse_sqrt")
+    assert found[9] == found[10] == 1.0
+    assert found[40] == pytest.approx(0.5)
+
+
+def test_no_warm_up_starts_at_the_full_rate() -> None:
+    assert rates(10, warmup=0)[0] == rates(10, warmup=0, schedule="inverse_sqrt")[0] == 1.0
+
+
+def test_every_metric_is_reported_and_the_perplexity_is_the_exponent_of_the_loss() -> None:
+    task = tiny.loaded("language")
+    model = tiny.built(task, "softmax").eval()
+    beats: list[None] = []
+    with torch.no_grad():
+        values = task.evaluate(model, "test", lambda: beats.append(None))
+    assert set(values) == {metric.name for metric in task.metrics}
+    assert values["perplexity"] == pytest.approx(math.exp(values["loss"]))
+    assert values["perplexity_sliding"] != values["perplexity"]
+    assert beats
+
+
+def test_cutoffs_beyond_the_vocabulary_are_a_data_error() -> None:
+    with pytest.raises(DataError, match=r"pydoc has 1,\d+ words; every cutoff must lie below, got \(500, 9000\)"):
+        Language(cutoffs="500,9000").load("pydoc", "default", None, 0)
+
+
+def test_a_text_shorter_than_one_block_is_a_data_error() -> None:
+    with pytest.raises(DataError, match="fewer than one block of context 1,000,000"):
+        Language(context=1_000_000).load("pydoc", "default", None, 0)
+
+
+@pytest.mark.parametrize("options", [{}, {"cutoffs": "200,800"}])
+def test_the_task_learns_the_documentation_text(options: dict[str, Any]) -> None:
+    task = Language(depth=2, width=32, heads=2, ffn=64, context=32, context_window=0, lr=0.01, warmup=5, **options)
+    task.load("pydoc", "default", None, 0)
+    model = tiny.built(task, "neutreno")
+    optimizer = task.optimizer(model)
+    for draws in Order(task.samples(), 16, 0, start=0, stop=80):
+        optimizer.zero_grad()
+        task.loss(model, task.batch(draws)).backward()
+        optimizer.step()
+    model.eval()
+    with torch.no_grad():
+        values = task.evaluate(model, "val", lambda: None)
+    assert values["perplexity"] < 115  # the unigram floor is 131
+
+
+@pytest.mark.slow
+def test_dropout_resumes_in_the_middle_of_its_random_stream(tmp_path: Path) -> None:
+    arguments = tiny.spec("language").arguments | {"dropout": 0.2, "attention_dropout": 0.1, "validate_every": 4}
+    job = tiny.spec("language", "attnscale", steps=12, arguments=arguments)
+    code, log, expected = tiny.finish(tiny.place(tmp_path / "undisturbed", job))
+    assert code == 0 and expected is not None, log
+
+    folder = tiny.place(tmp_path / "killed", job, checkpoint_s=0.0)
+    process = tiny.start(folder)
+    tiny.wait_for(lambda: (folder.checkpoints / "step-5.pt.sha256").exists(), process)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+
+    tiny.place(folder.root, job, checkpoint_s=0.0)
+    code, log, result = tiny.finish(folder)
+    assert code == 0 and result is not None, log
+    resumed = [event["step"] for _, event in read_events(folder.attempt(2).events) if event["kind"] == "resumed"]
+    assert resumed and resumed[0] >= 5
+    assert json.dumps(result.numbers) == json.dumps(expected.numbers)
+
+
+def test_the_plug_of_a_job_reaches_every_layer() -> None:
+    task = tiny.loaded("language")
+    job = tiny.spec("language", "neutreno", variant_arguments={"lam": 0.4})
+    model = task.build(plug(job, registry.variant("neutreno")))
+    blocks = task.blocks(model)["decoder"]
+    assert [block.variant.lam for block in blocks] == [0.4] * 3  # type: ignore[union-attr]
