@@ -30,6 +30,7 @@ class Setting:
 
 
 SETTINGS = {
+    "classification": Setting("digits", {"depth": 3, "width": 8, "heads": 2, "train_area": 0.5}, 4),
     "graph": Setting("karate", {"depth": 3, "width": 8, "dropout": 0.0}, 1),
     "language": Setting(
         "pydoc",
