@@ -3,11 +3,12 @@
 What an earlier run left and a new one must not see is set aside into the folder of the attempt it belongs to.
 """
 
+import json
 import os
 import shutil
 from pathlib import Path
 
-from jobs.contract import ContractError, JobFolder, JobSpec, Launch
+from jobs.contract import ContractError, JobFolder, JobSpec, Launch, Result
 from suite.errors import UnsmoothError
 from suite.order import Order
 from suite.runtimes.process import end_leftovers
@@ -92,6 +93,12 @@ def begin(folder: JobFolder, order: Order, *, devices: list[int], micro_batch: i
     )
     launch.save(folder.attempt(number).launch)
     return launch
+
+
+def note_ending(folder: JobFolder, result: Result) -> None:
+    """Keep how an attempt ended; not flushed to disk, for after a crash of the machine nothing depends on it."""
+    text = json.dumps(result.to_dict(), indent=1, sort_keys=True, ensure_ascii=False)
+    ending_path(folder, result.attempt).write_text(text + "\n", encoding="utf-8")
 
 
 def ending_path(folder: JobFolder, attempt: int) -> Path:

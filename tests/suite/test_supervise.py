@@ -191,7 +191,7 @@ def test_the_upstream_checkpoint_and_the_outside_variant_are_put_into_inputs(tmp
     launch = Launch.load(folder.attempt(1).launch)
     assert (folder.root / (launch.upstream_file or "")).read_text() == upstream.id
     assert (folder.root / (launch.variant_file or "")).read_text() == "lam = 0.6\n"
-    assert sorted(os.listdir(folder.inputs)) == ["my_idea.py", "upstream.pt"]
+    assert sorted(path.name for path in folder.inputs.iterdir()) == ["my_idea.py", "upstream.pt"]
 
 
 def test_a_missing_upstream_checkpoint_is_named(tmp_path: Path) -> None:
