@@ -172,7 +172,10 @@ def test_weights_of_another_image_size_get_their_positions_resampled() -> None:
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("deit_tinny_patch16_224", r"timm knows no model 'deit_tinny_patch16_224'. Did you mean 'deit_tiny_patch16_224'"),
+        (
+            "deit_tinny_patch16_224",
+            r"no model 'deit_tinny_patch16_224'. Did you mean 'deit_tiny_patch16_224'",
+        ),
         ("deit_tiny_distilled_patch16_224", "is not a plain VisionTransformer"),
         ("vit_base_patch16_siglip_224", "is not a plain VisionTransformer"),
         ("resnet18", "timm cannot build resnet18"),
