@@ -215,11 +215,10 @@ def describe(variant_files: Sequence[Path], request: Request, limit_s: float = L
     """The child's answer, from the cache where nothing it depends on has changed."""
     key = hashlib.sha256(canonical({"code": code_digest(), "files": _stamp(variant_files), **request.to_dict()}))
     path = cache_folder() / f"describe-{key.hexdigest()[:24]}.json"
-    try:
-        return read_json(path)
-    except ContractError:  # not there yet, or damaged: ask again and write it anew
+    answer = _kept(path)
+    if answer is None:
         answer = ask(variant_files, request, limit_s)
-    _keep(path, answer)
+        _keep(path, answer)
     return answer
 
 
@@ -269,6 +268,15 @@ def _stamp(variant_files: Sequence[Path]) -> list[list[str]]:
 def cache_folder() -> Path:
     """`$XDG_CACHE_HOME/unsmooth`, or `~/.cache/unsmooth`."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "unsmooth"
+
+
+def _kept(path: Path) -> dict[str, Any] | None:
+    """A former answer; None where there is none or it is damaged, so that it is asked for and written anew."""
+    try:
+        answer = read_json(path)
+    except (ContractError, OSError):
+        return None
+    return answer if answer.get("schema") == SCHEMA else None
 
 
 def _keep(path: Path, answer: Mapping[str, Any]) -> None:

@@ -59,10 +59,11 @@ def run(
     jobs = matrix.read(plan, variant_files=variant_file or (), select=select or (), exclude=exclude or (), seeds=seeds)
     machine = Machine.of(gpus_per_job=gpus, processes=processes, max_jobs=max_jobs, ray_address=ray_address)
     redo = Redo(everything=force, failed=retry_failed, stale=rerun == "stale")
+    listed = None if dry_run else _remember(jobs, runs)
     seen = preview.of(jobs, runs, redo, machine)
     if not json:
         seen.show()
-    if dry_run:
+    if listed is None:
         output.document(seen.to_dict()) if json else output.say("Nothing was started.")
         return
     if data is not None and not data.is_dir():
@@ -80,7 +81,9 @@ def run(
         redo=redo,
         weights={job_id: guess.seconds for job_id, guess in seen.guesses.items()},
     )
-    carried = _carry_out(jobs, wanted, tracking_uri or record.default_uri(runs), json=json)
+    carried = _carry_out(
+        jobs, listed, wanted, tracking_uri or record.default_uri(runs), json=json, idle=not seen.outlook.left
+    )
     output.document(carried) if json else _show(carried)
     if any(result.status in ("failed", "blocked") for result in carried.results):
         raise typer.Exit(1)
@@ -99,13 +102,18 @@ class Carried:
     complete_with: str  # the command that records what could not be recorded now
 
 
-def _carry_out(jobs: Matrix, wanted: Options, uri: str, *, json: bool) -> Carried:
+def _remember(jobs: Matrix, runs: Path) -> Path:
+    """Write down what is run, first of all: a runs folder that cannot be used is told before anything else."""
+    with lock.hold(runs):
+        return manifest.remember(jobs.plan, jobs.jobs, jobs.catalogue, runs)
+
+
+def _carry_out(jobs: Matrix, listed: Path, wanted: Options, uri: str, *, json: bool, idle: bool) -> Carried:
     from suite import scheduler  # loads Ray, which `--help` and `plan` do not wait for
 
     runs, ids = wanted.runs, [job.id for job in jobs.jobs]
-    with lock.hold(runs):
-        listed = manifest.remember(jobs.plan, jobs.jobs, jobs.catalogue, runs)
-    with contextlib.closing(progress.choose(json=json)) as watcher, record.following(runs, ids, uri):
+    meanwhile = contextlib.nullcontext() if idle else record.following(runs, ids, uri)
+    with contextlib.closing(progress.choose(json=json)) as watcher, meanwhile:
         results = scheduler.run(jobs.jobs, wanted, watcher)
     recorded = record.save(runs, ids, uri)
     files = board.draw(runs, manifest.load(listed), runs)
