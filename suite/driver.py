@@ -101,6 +101,7 @@ class Driver:
         self._announced = 0
         self._states = {job.id: state.JobState(id=job.id, name=job.name) for job in self.agenda.jobs}
         self._vitals: dict[str, tuple[int, Vitals]] = {}
+        self._earlier: dict[str, int] = {}  # attempts made before the job was handed out
         self._reached: dict[str, int] = {}
         self._losses: dict[str, int] = {}
         self._shown_at = 0.0
@@ -147,8 +148,9 @@ class Driver:
             if job is None:
                 return
             folder = JobFolder(self.options.runs.absolute() / job.id)
+            self._earlier[job.id] = max(folder.attempts(), default=0)
             cluster.submit(folder, self._order(job), **self._needs(job))
-            self._states[job.id] = dataclasses.replace(self._states[job.id], state="running")
+            self._states[job.id] = state.JobState(id=job.id, name=job.name, state="running")
 
     def _processes(self) -> int:
         return self.options.gpus_per_job or self.options.processes
@@ -228,9 +230,11 @@ class Driver:
         self._shown_at = time.monotonic()
 
     def _look(self, job: Job) -> None:
-        """Read the events of the job's newest attempt."""
+        """Read the events of the job's newest attempt, once there is one since it was handed out."""
         folder = JobFolder(self.options.runs / job.id)
         attempt = max(folder.attempts(), default=0)
+        if attempt <= self._earlier[job.id]:
+            return
         known, vitals = self._vitals.get(job.id, (None, None))
         if vitals is None or known != attempt:
             vitals = Vitals(folder.attempt(attempt).events)

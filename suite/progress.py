@@ -8,6 +8,7 @@ from typing import TextIO
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
+from rich.text import Text
 
 from suite.state import JobState, Watcher
 
@@ -82,7 +83,7 @@ class LiveTable:
 
     def note(self, sentence: str) -> None:
         """Print the sentence above the table."""
-        self._live.console.print(sentence, highlight=False)
+        self._live.console.print(Text(sentence))
 
     def close(self) -> None:
         """Take the live table away and leave a last one, whole."""
@@ -111,7 +112,7 @@ def table(states: Sequence[JobState], *, rows: int | None = None) -> Table:
     for column in ("job", "name", "state", "progress", "metric", "ETA"):
         result.add_column(column, no_wrap=column != "name", overflow="fold")
     for state in shown:
-        result.add_row(*_cells(state), style=_STYLES.get(state.state))
+        result.add_row(*map(Text, _cells(state)), style=_STYLES.get(state.state))  # names hold [brackets]
     return result
 
 

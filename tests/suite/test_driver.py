@@ -3,7 +3,8 @@
 import contextlib
 import os
 import signal
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,16 +12,17 @@ import pytest
 
 from jobs.contract import JobFolder, Result
 from suite import retry
-from suite.driver import RESTARTS, Driver, Interrupts, Options
+from suite.driver import RESTARTS, SHOW_S, Driver, Interrupts, Options
 from suite.errors import ClusterError
 from suite.order import Order
 from suite.plan import Job
+from suite.state import JobState
 from tests.suite.fake_runtime import job
 from tests.suite.fake_watcher import Remembers
 
 
 class FakeCluster:
-    """Ends one job per `wait`, as `ends` says; dies when `ends` returns "gone"."""
+    """Ends one job per `wait`, as `ends` says; goes on where that says "busy", dies where it says "gone"."""
 
     def __init__(self, ends: Callable[[Order], Result | str | None], *, cpus: int = 2) -> None:
         self.ends, self.cpus = ends, cpus
@@ -43,8 +45,12 @@ class FakeCluster:
         self.at_once = max(self.at_once, len(self._running))
 
     def wait(self, timeout_s: float) -> list[tuple[str, Result | None]]:
-        _, order = self._running.pop(0)
+        folder, order = self._running.pop(0)
         end = self.ends(order)
+        if end == "busy":
+            self._running.append((folder, order))
+            time.sleep(SHOW_S)
+            return []
         if end == "gone":
             self._gone = True
             return []
@@ -174,6 +180,26 @@ def test_a_stop_request_of_an_earlier_command_does_not_stop_this_one(tmp_path: P
     (tmp_path / ".stop").write_text("now")
     results, _ = drive(tmp_path, some_jobs(1), FakeCluster(ok))
     assert results[0].status == "ok"
+
+
+def test_a_job_that_is_handed_out_again_does_not_show_what_its_last_attempt_said(tmp_path: Path) -> None:
+    def begins(order: Order) -> None:
+        attempt = JobFolder(tmp_path / order.spec.id).attempt(1)
+        attempt.root.mkdir(parents=True, exist_ok=True)
+        attempt.events.write_text('{"time": 1, "kind": "phase", "phase": "train"}\n')
+
+    states = []
+
+    class Watches(Remembers):
+        def show(self, states_now: Sequence[JobState]) -> None:
+            states.append((states_now[0].state, states_now[0].phase))
+
+    ends = iter([begins, lambda order: "busy", ok])
+    with Interrupts() as interrupts:
+        Driver(some_jobs(1), Options(runs=tmp_path), Watches(), interrupts).run(
+            FakeCluster(lambda order: next(ends)(order))
+        )
+    assert states == [("waiting", None), ("running", None), ("ok", None)]
 
 
 def test_the_order_carries_the_options_and_the_plans_limits(tmp_path: Path) -> None:

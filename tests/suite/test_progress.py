@@ -12,7 +12,7 @@ from suite.progress import Lines, LiveTable, Quiet
 from suite.state import JobState
 
 TRAINS = JobState(
-    id="aa", name="graph/karate", state="running", phase="train", step=5, steps=10, metric="loss 0.5", eta_s=42
+    id="aa", name="graph/gat[h=4]", state="running", phase="train", step=5, steps=10, metric="loss 0.5", eta_s=42
 )
 WAITS = JobState(id="bb", name="language/topics")
 DONE = JobState(id="aa", name="graph/karate", state="ok", step=10, steps=10, metric="accuracy 83.3 %", attempts=2)
@@ -41,7 +41,7 @@ def test_lines_say_each_change_once_and_nothing_of_waiting_jobs() -> None:
     for states in ([TRAINS, WAITS], [TRAINS, WAITS], [DONE, FAILED]):
         lines.show(states)
     assert stream.getvalue().splitlines() == [
-        "[0/2] aa graph/karate: train, step 5 of 10, loss 0.5",
+        "[0/2] aa graph/gat[h=4]: train, step 5 of 10, loss 0.5",
         "[2/2] aa graph/karate: ok, accuracy 83.3 %",
         "[2/2] bb language/topics: failed (nan): The loss is nan at step 2.",
     ]
@@ -50,7 +50,7 @@ def test_lines_say_each_change_once_and_nothing_of_waiting_jobs() -> None:
 def test_the_table_shows_phase_progress_metric_and_time_left() -> None:
     text = shown(TRAINS, WAITS)
     assert "2 jobs: 1 running, 1 waiting" in text
-    for cell in ("aa", "graph/karate", "train", "5/10", "loss 0.5", "42 s"):
+    for cell in ("aa", "graph/gat[h=4]", "train", "5/10", "loss 0.5", "42 s"):
         assert cell in text
 
 

@@ -72,7 +72,7 @@ def test_a_plan_can_be_chosen_and_an_unknown_one_is_named(tmp_path: Path) -> Non
     planned(tmp_path, second, name="smoke")
     assert [state.id for state in status.read(tmp_path, plan="smoke")] == [second.id]
     assert len(status.read(tmp_path)) == 2
-    with pytest.raises(UsageError, match="Unknown plan 'smoky'. Did you mean 'smoke'"):
+    with pytest.raises(UsageError, match=r"Unknown plan 'smoky'\. Did you mean 'smoke'"):
         status.read(tmp_path, plan="smoky")
 
 

@@ -196,7 +196,7 @@ def test_the_upstream_checkpoint_and_the_outside_variant_are_put_into_inputs(tmp
 
 def test_a_missing_upstream_checkpoint_is_named(tmp_path: Path) -> None:
     wanted = spec("ok", upstream="0" * 16)
-    with pytest.raises(PrepareError, match="0000/checkpoints/final.pt is gone"):
+    with pytest.raises(PrepareError, match=r"0000/checkpoints/final\.pt is gone"):
         supervise(JobFolder(tmp_path / wanted.id), order(wanted))
 
 
