@@ -1,0 +1,146 @@
+"""mmengine's Runner around a job: its train loop is the shared one, its val and test loops measure.
+
+Seeding, weights, checkpoints and logs are the job's affair, so the Runner is kept from all four: it draws no random
+number, touches no weight and leaves no file.
+"""
+
+import itertools
+import tempfile
+from collections.abc import Callable
+from typing import Any, Literal
+
+import torch
+from torch import nn
+from torch.utils.data import DataLoader
+
+from jobs.hosts.openmmlab import (
+    LOOPS,
+    BaseLoop,
+    DefaultSampler,
+    Hook,
+    IoUMetric,
+    OptimWrapper,
+    Runner,
+    Visualizer,
+    pseudo_collate,
+)
+from jobs.hosts.scenes import IGNORED, Parts
+
+_numbers = itertools.count()
+"""Names Runners apart: mmengine keeps loggers and message hubs by name for the whole process."""
+_NO_HOOKS = dict.fromkeys(("runtime_info", "timer", "sampler_seed", "logger", "param_scheduler", "checkpoint"))
+
+
+@LOOPS.register_module()
+class SharedLoop(BaseLoop):
+    """A train loop that is a call: `train()` draws its own batches and keeps its own count."""
+
+    iter = max_iters = 0
+
+    def __init__(self, runner: Any, dataloader: Any, train: Callable[[], None]) -> None:
+        super().__init__(runner, dataloader)
+        self._train = train
+
+    def run(self) -> nn.Module:
+        self.runner.call_hook("before_train")
+        self._train()
+        self.runner.call_hook("after_train")
+        model: nn.Module = self.runner.model
+        return model
+
+
+class JobRunner(Runner):
+    """A Runner that leaves random streams and weights as it finds them."""
+
+    def set_randomness(self, seed: int | None, diff_rank_seed: bool = False, deterministic: bool = False) -> None:
+        """Seed nothing: the job has, and resuming restores its streams."""
+        self._seed, self._deterministic = seed, deterministic
+
+    def _init_model_weights(self) -> None:
+        """Initialise nothing: the task's `build`, an upstream job or a checkpoint has."""
+
+    def _log_env(self, env_cfg: Any) -> None:
+        """Collect nothing: provenance.json has it, and mmengine would start compilers to ask their versions."""
+
+
+class Beat(Hook):
+    """Calls `beat` after every batch of an evaluation."""
+
+    def __init__(self) -> None:
+        self.beat: Callable[[], None] = _silent
+
+    def after_val_iter(self, *arguments: Any, **named: Any) -> None:
+        self.beat()
+
+    def after_test_iter(self, *arguments: Any, **named: Any) -> None:
+        self.beat()
+
+
+def fit(model: nn.Module, optimizer: torch.optim.Optimizer, parts: Parts, train: Callable[[], None]) -> None:
+    """Run `train` as the train loop of a Runner."""
+    runner = _runner(
+        model,
+        train_dataloader=_loader(parts.train, 1),
+        train_cfg={"type": "SharedLoop", "train": lambda: train()},  # mmengine copies this deeply, a function as it is
+        optim_wrapper=OptimWrapper(optimizer),
+    )
+    runner.train()
+
+
+class Evaluation:
+    """The val and test loops of one Runner, with mmsegmentation's IoUMetric; all processes of a job take part."""
+
+    def __init__(self, model: nn.Module, parts: Parts) -> None:
+        self.model = model
+        self._hook = Beat()
+        self._runner = _runner(
+            model,
+            val_dataloader=_loader(parts.val, parts.batch),
+            val_cfg={},
+            val_evaluator=_metric(),
+            test_dataloader=_loader(parts.test, parts.batch),
+            test_cfg={},
+            test_evaluator=_metric(),
+            custom_hooks=[self._hook],
+        )
+
+    def run(self, part: Literal["val", "test"], beat: Callable[[], None]) -> dict[str, float]:
+        """mIoU, mAcc and aAcc [%] of a part; `beat()` is called after each batch."""
+        self._hook.beat = beat
+        try:
+            found = self._runner.val() if part == "val" else self._runner.test()
+        finally:
+            self._hook.beat = _silent
+        return {name: round(float(value), 2) for name, value in found.items()}  # float32, of two decimals
+
+
+def _runner(model: nn.Module, **loops: Any) -> JobRunner:
+    """A Runner on `model`; what it writes when it is made goes with a temporary folder."""
+    name = f"job-{next(_numbers)}"
+    with tempfile.TemporaryDirectory() as folder:
+        return JobRunner(
+            model,
+            folder,
+            default_hooks=dict(_NO_HOOKS),
+            visualizer=Visualizer(name),
+            log_level="WARNING",
+            default_scope=None,
+            experiment_name=name,
+            **loops,
+        )
+
+
+def _loader(dataset: Any, batch: int) -> Any:
+    """Pictures in order, dealt out to the processes of the job; draws nothing from the global random stream."""
+    sampler = DefaultSampler(dataset, shuffle=False, seed=0)
+    generator = torch.Generator()
+    return DataLoader(dataset, batch, sampler=sampler, collate_fn=pseudo_collate, generator=generator)
+
+
+def _metric() -> list[Any]:
+    metric = IoUMetric(ignore_index=IGNORED, collect_device="gpu")  # "gpu" gathers by the group, "cpu" through files
+    return [metric]
+
+
+def _silent() -> None:
+    """No heartbeat outside an evaluation."""
