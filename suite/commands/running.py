@@ -115,8 +115,8 @@ def _carry_out(jobs: Matrix, listed: Path, wanted: Options, uri: str, *, json: b
     meanwhile = contextlib.nullcontext() if idle else record.following(runs, ids, uri)
     with contextlib.closing(progress.choose(json=json)) as watcher, meanwhile:
         results = scheduler.run(jobs.jobs, wanted, watcher)
+    files = board.draw(runs, manifest.load(listed), runs)  # before recording: no server keeps anybody from the board
     recorded = record.save(runs, ids, uri)
-    files = board.draw(runs, manifest.load(listed), runs)
     published = record.publish(runs, files, uri, name=jobs.plan.name)
     return Carried(
         plan=jobs.plan.name,
