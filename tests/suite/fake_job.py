@@ -44,13 +44,17 @@ class FakeJob:
         numbers = {"primary": "accuracy", "metrics": {"accuracy": accuracy}, "steps_done": self.spec.steps}
         self.output("ok", numbers=numbers, cost={"micro_batch": self.launch.micro_batch})
 
-    def slow(self) -> None:
+    def slow(self, steps: int = 15) -> None:
         """Takes a second and a half, then is well."""
         self.event("phase", phase="train")
-        for number in range(1, 16):
+        for number in range(1, steps + 1):
             self.step(number)
             time.sleep(0.1)
         self.ok()
+
+    def long(self) -> None:
+        """Takes fifteen seconds: whoever kills what it depends on is faster."""
+        self.slow(150)
 
     def skipped(self) -> None:
         self.output("skipped", reason="An odd number of heads.")
