@@ -114,6 +114,8 @@ class Preview:
         output.say(f"To spend: {hours}; wall-clock {walls}.")
         output.say(f"Disk: {estimate.disk_bytes / 1e9:.2g} GB of {free_bytes(self.runs) / 1e9:.3g} GB free.")
         output.say(f"Where the times come from: {origins}.")
+        if estimate.origins.get("guessed"):
+            output.say("Guesses hold for embedded data and default sizes; larger data and models take far longer.")
 
 
 def of(matrix: Matrix, runs: Path, redo: Redo, machine: Machine) -> Preview:
