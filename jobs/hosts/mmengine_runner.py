@@ -123,7 +123,7 @@ def _runner(model: nn.Module, **loops: Any) -> JobRunner:
             folder,
             default_hooks=dict(_NO_HOOKS),
             visualizer=Visualizer(name),
-            log_level="WARNING",
+            log_level="ERROR",
             default_scope=None,
             experiment_name=name,
             **loops,

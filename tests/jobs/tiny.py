@@ -37,6 +37,7 @@ SETTINGS = {
         {"depth": 3, "width": 8, "heads": 2, "ffn": 16, "context": 16, "context_window": 8, "dropout": 0.0},
         4,
     ),
+    "segmentation": Setting("scenes", {"depth": 3, "decoder_depth": 3, "width": 8, "heads": 2, "patch": 8}, 4),
 }
 
 
