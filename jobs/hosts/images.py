@@ -25,8 +25,9 @@ from torch import Generator, Tensor
 from torch.nn.functional import interpolate, pad
 from torchvision.datasets import ImageFolder
 
+from jobs.contract import file_sha256
 from jobs.errors import DataError
-from jobs.provenance import digest_bytes, digest_files
+from jobs.provenance import digest_bytes
 from jobs.randomness import generator
 
 _CLASSES = {"imagenet": 1000, "tiny-imagenet-100": 100}
@@ -159,9 +160,9 @@ class Folder:
         """SHA-256 over the names of all pictures with their contents, or with their sizes if there is much."""
         paths = sorted({Path(path) for samples in self.samples.values() for path, _ in samples})
         sizes = [path.stat().st_size for path in paths]
-        if sum(sizes) <= _DIGEST_BYTES:
-            return digest_files(paths)
-        lines = (f"{path.relative_to(self.place).as_posix()} {size}" for path, size in zip(paths, sizes, strict=True))
+        small = sum(sizes) <= _DIGEST_BYTES
+        marks = map(file_sha256, paths) if small else map(str, sizes)
+        lines = (f"{path.relative_to(self.place).as_posix()} {mark}" for path, mark in zip(paths, marks, strict=True))
         return digest_bytes("\n".join(lines).encode())
 
     def _cut(self, image: Image.Image, box: tuple[float, float, float, float]) -> Tensor:

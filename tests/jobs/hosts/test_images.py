@@ -146,13 +146,18 @@ def test_several_threads_read_what_one_reads(zoo: Path) -> None:
     assert torch.equal(one[0], several[0]) and torch.equal(one[1], several[1])
 
 
-def test_the_digest_changes_with_a_picture_and_not_with_the_place(zoo: Path, tmp_path: Path) -> None:
+def test_the_digest_changes_with_a_picture_or_its_class_and_not_with_the_place(zoo: Path, tmp_path: Path) -> None:
     _, digest = read(zoo)
     (tmp_path / "elsewhere").mkdir()
-    (zoo / "zoo").rename(tmp_path / "elsewhere" / "zoo")
+    place = (zoo / "zoo").rename(tmp_path / "elsewhere" / "zoo")
     assert read(tmp_path / "elsewhere")[1] == digest
-    Image.new("RGB", (24, 20), (9, 9, 9)).save(tmp_path / "elsewhere" / "zoo" / "val" / "cat" / "1.png")
-    assert read(tmp_path / "elsewhere")[1] != digest
+    picture = place / "val" / "cat" / "1.png"
+    picture.write_bytes(picture.read_bytes()[::-1])
+    _, changed = read(tmp_path / "elsewhere")
+    assert changed != digest
+    for part in ("train", "val"):
+        (place / part / "cat").rename(place / part / "cow")
+    assert read(tmp_path / "elsewhere")[1] not in (digest, changed)
 
 
 def test_indices_are_spread_over_all_classes() -> None:
