@@ -1,8 +1,9 @@
-"""Run one job: `python -m jobs JOB_DIR` reads spec.json there and leaves output.json in the newest attempt.
+"""Run one job: `python -m jobs JOB_DIR [--attempt K]` reads spec.json there and leaves output.json in its attempt.
 
 Exit codes: 0 done (also skipped), 75 preempted with a checkpoint written, 1 failed with the class in output.json.
 """
 
+import argparse
 import errno
 import os
 import sys
@@ -21,13 +22,16 @@ from jobs.training.stop import Stop
 
 
 def main(arguments: list[str]) -> int:
-    """Run the job whose folder is the one argument; returns the exit code."""
-    if len(arguments) != 1 or not (Path(arguments[0]) / "spec.json").is_file():
-        print("usage: python -m jobs JOB_DIR, where JOB_DIR holds spec.json.", file=sys.stderr)
-        return 2
+    """Run the job in the folder given; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m jobs")
+    parser.add_argument("job_dir", type=Path, help="the folder that holds spec.json")
+    parser.add_argument("--attempt", type=int, help="a supervisor's attempt; without it the newest, or a first one")
+    options = parser.parse_args(arguments)
+    if not (options.job_dir / "spec.json").is_file():
+        parser.error(f"{options.job_dir} is no job folder: it holds no spec.json.")
     stop = Stop()
     stop.install()
-    run = _open(JobFolder(Path(arguments[0]).resolve()), stop)
+    run = _open(JobFolder(options.job_dir.resolve()), options.attempt, stop)
     try:
         try:
             result = execute(run)
@@ -44,13 +48,13 @@ def main(arguments: list[str]) -> int:
     return 1 if result.status == "failed" else 0
 
 
-def _open(folder: JobFolder, stop: Stop) -> Run:
+def _open(folder: JobFolder, number: int | None, stop: Stop) -> Run:
     spec = JobSpec.load(folder.spec)
-    attempts = folder.attempts()
-    if not attempts:  # started by hand: the supervisor writes this file otherwise
-        Launch(attempt=1).save(folder.attempt(1).launch)
-        attempts = [1]
-    attempt = folder.attempt(attempts[-1])
+    number = number or max(folder.attempts(), default=0)
+    if not number:  # started by hand: the supervisor writes this file otherwise
+        number = 1
+        Launch(attempt=number).save(folder.attempt(number).launch)
+    attempt = folder.attempt(number)
     torch.set_num_threads(spec.threads)
     processes = Processes()
     events = Events(attempt.events if processes.leads else None)

@@ -31,7 +31,7 @@ class DataError(JobError):
     """The data are missing, incomplete or not what was announced."""
 
     failure = "data"
-    advice = "Put the data set where --data points to (README, 'Real data'), then run with --retry-failed."
+    advice = "Mend the data or the settings that name them (README, 'Real data'), then run with --retry-failed."
 
 
 class OutOfMemory(JobError):

@@ -11,9 +11,10 @@ from collections.abc import Iterator, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from suite import catalogue, gpus
 from suite.errors import CatalogueError
+from suite.planning import catalogue
 from suite.provenance import SOURCE_ROOT
+from suite.running import gpus
 
 CONTROL = ("ray", "mlflow", "pydantic", "typer", "rich", "plotly", "jinja2", "scipy")
 """What the control plane needs."""

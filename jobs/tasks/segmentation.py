@@ -126,8 +126,9 @@ class Segmentation(Task):
 
         host: Any = model.module if isinstance(model, DistributedDataParallel) else model
         ready = host.data_preprocessor(pseudo_collate(batch["pictures"]), training=True)
-        losses = model(**ready, mode="loss")
-        return losses["decode.loss_ce"] + losses["decode.loss_penalty"]
+        logits, penalty = model(ready["inputs"])  # tensors in and out: one graph for the compiler
+        loss: Tensor = host.decode_head.loss_by_feat(logits, ready["data_samples"])["loss_ce"]
+        return loss + penalty
 
     def optimizer(self, model: nn.Module) -> torch.optim.Optimizer:
         groups: dict[bool, list[nn.Parameter]] = {True: [], False: []}

@@ -37,13 +37,12 @@ def execute(run: Run) -> Result:
     model.to(run.processes.device)
     randomness.seed_all(spec.seed, "train", 0 if task.full_batch else run.processes.rank)
     trainer = Trainer(run, task, model)
+    _note_provenance(run, digest)
     run.events.write("phase", phase="train")
     task.fit(model, trainer.optimizer, trainer.train)
     run.events.write("phase", phase="evaluate")
     numbers = _numbers(run, task, trainer)
-    if run.processes.leads:
-        found = provenance.describe(run.folder, spec, launch, digest)
-        write_json(run.folder.attempt(launch.attempt).provenance, found)
+    _note_provenance(run, digest)
     cost = _cost(run, trainer) | {"wall_s": time.monotonic() - began}
     return Result(id=spec.id, attempt=launch.attempt, status="ok", numbers=numbers, cost=cost)
 
@@ -88,6 +87,13 @@ def profile(task: Task, model: nn.Module) -> list[smoothness.Row]:
     with torch.no_grad(), smoothness.listen(task.blocks(model)) as rows:
         task.probe(model)
     return sorted(rows, key=lambda row: (row["stack"], row["site"], row["layer"]))
+
+
+def _note_provenance(run: Run, digest: str) -> None:
+    """Written before training, for whoever resumes it, and again when all that decides a number is imported."""
+    if run.processes.leads:
+        found = provenance.describe(run.folder, run.spec, run.launch, digest)
+        write_json(run.folder.attempt(run.launch.attempt).provenance, found)
 
 
 def _numbers(run: Run, task: Task, trainer: Trainer) -> dict[str, Any]:

@@ -7,10 +7,11 @@ from typing import Annotated
 import typer
 
 from jobs.contract import ContractError
-from suite import manifest, record
 from suite.commands import options, output
 from suite.errors import RecordError, UsageError, unknown
-from suite.manifest import Manifest
+from suite.planning import manifest
+from suite.planning.manifest import Manifest
+from suite.recording import record
 
 
 def leaderboard(

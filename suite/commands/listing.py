@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping
 
-from suite import catalogue
-from suite.catalogue import Argument, Catalogue, Task
 from suite.commands import options, output
-from suite.labels import plain
+from suite.planning import catalogue
+from suite.planning.catalogue import Argument, Catalogue, Task
+from suite.planning.labels import plain
 
 
 def list_(

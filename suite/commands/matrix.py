@@ -5,10 +5,10 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from suite import catalogue
-from suite.catalogue import PACKAGE, Catalogue
 from suite.errors import UsageError, unknown
-from suite.plan import Job, Plan, expand, with_outside_variants
+from suite.planning import catalogue
+from suite.planning.catalogue import PACKAGE, Catalogue
+from suite.planning.plan import Job, Plan, expand, with_outside_variants
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -28,7 +28,7 @@ def read(
     Raises:
         UsageError: everything that is wrong with it, or with the patterns or seeds.
     """
-    from suite import config  # loads pydantic, which `list` and `status` do not wait for
+    from suite.planning import config  # loads pydantic, which `list` and `status` do not wait for
 
     chosen = _seeds(seeds)
     path = plan_path(text)

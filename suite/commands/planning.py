@@ -1,8 +1,8 @@
 """`unsmooth plan`: what a plan stands for and what it will take, before anything is spent."""
 
-from suite.agenda import Redo
 from suite.commands import matrix, options, output, preview
 from suite.commands.preview import Machine
+from suite.running.agenda import Redo
 
 
 def plan(

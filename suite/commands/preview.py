@@ -8,14 +8,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from suite import cost, gpus, outlook
-from suite.agenda import Redo
 from suite.commands import output
 from suite.commands.matrix import Matrix
-from suite.cost import Estimate, Guess
-from suite.labels import variant_label
-from suite.outlook import Outlook
-from suite.progress import duration
+from suite.planning import cost
+from suite.planning.cost import Estimate, Guess
+from suite.planning.labels import variant_label
+from suite.running import gpus, outlook
+from suite.running.agenda import Redo
+from suite.running.outlook import Outlook
+from suite.running.progress import duration
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

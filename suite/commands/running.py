@@ -11,13 +11,15 @@ from typing import Annotated
 import typer
 
 from jobs.contract import Result
-from suite import lock, manifest, progress, record
-from suite.agenda import Redo
 from suite.commands import board, matrix, options, output, preview
 from suite.commands.matrix import Matrix
 from suite.commands.preview import Machine
-from suite.driver import Options
-from suite.record import Summary
+from suite.planning import manifest
+from suite.recording import record
+from suite.recording.record import Summary
+from suite.running import lock, progress
+from suite.running.agenda import Redo
+from suite.running.driver import Options
 
 _MACHINE = "Where and how"
 
@@ -109,7 +111,7 @@ def _remember(jobs: Matrix, runs: Path) -> Path:
 
 
 def _carry_out(jobs: Matrix, listed: Path, wanted: Options, uri: str, *, json: bool, idle: bool) -> Carried:
-    from suite import scheduler  # loads Ray, which `--help` and `plan` do not wait for
+    from suite.running import scheduler  # loads Ray, which `--help` and `plan` do not wait for
 
     runs, ids = wanted.runs, [job.id for job in jobs.jobs]
     meanwhile = contextlib.nullcontext() if idle else record.following(runs, ids, uri)

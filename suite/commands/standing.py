@@ -1,8 +1,8 @@
 """`unsmooth status`: how the jobs of a runs folder stand, without disturbing a run."""
 
-from suite import progress
-from suite import status as standing
 from suite.commands import options, output
+from suite.running import progress
+from suite.running import status as standing
 
 
 def status(

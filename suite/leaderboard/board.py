@@ -8,7 +8,7 @@ from pathlib import Path
 
 from suite.leaderboard.rows import Metric, Row, Trial, read
 from suite.leaderboard.statistics import DIRECTIONS, SEEDS_TO_RANK, Comparison, Estimate, compare, estimate
-from suite.manifest import Manifest
+from suite.planning.manifest import Manifest
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

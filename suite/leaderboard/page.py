@@ -8,11 +8,11 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from plotly.offline import get_plotlyjs
 
-from suite.labels import plain
 from suite.leaderboard import wording
 from suite.leaderboard.board import Board, Entry, Setting, Task
 from suite.leaderboard.figures import charts
 from suite.leaderboard.rows import Trial
+from suite.planning.labels import plain
 
 HERE = Path(__file__).parent
 

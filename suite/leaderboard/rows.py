@@ -9,8 +9,8 @@ from statistics import fmean
 from typing import Any
 
 from jobs.contract import ContractError, JobFolder, JobSpec, Result, read_json
-from suite.labels import variant_label
-from suite.manifest import Manifest, PlannedJob
+from suite.planning.labels import variant_label
+from suite.planning.manifest import Manifest, PlannedJob
 
 BASELINE = "softmax"
 """Registry name of the empty variant, which every other row is compared to."""

@@ -1,4 +1,4 @@
-"""The child process of `suite.record`: a request comes on stdin as JSON, one line per job goes to stdout."""
+"""The child process of `suite.recording.record`: a request comes on stdin as JSON, one line per job goes to stdout."""
 
 import fcntl
 import json

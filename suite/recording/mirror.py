@@ -18,8 +18,8 @@ from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, Run
 
 from jobs.contract import file_sha256
-from suite.labels import variant_label
-from suite.manifest import load_all
+from suite.planning.labels import variant_label
+from suite.planning.manifest import load_all
 from suite.recording.measurements import Recording, figure, load, measurements, metric_key, parameters, tags
 
 BATCH = 1000

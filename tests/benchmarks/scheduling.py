@@ -11,10 +11,10 @@ import time
 from pathlib import Path
 
 from jobs.contract import JobFolder, Launch
-from suite import scheduler
-from suite.driver import Options
-from suite.progress import Quiet
-from suite.runtimes.local import SOURCE_ROOT
+from suite.running import scheduler
+from suite.running.driver import Options
+from suite.running.progress import Quiet
+from suite.running.runtimes.local import SOURCE_ROOT
 from tests.benchmarks.measure import table
 from tests.suite.fake_runtime import NAME, RUNTIME, job
 

@@ -149,7 +149,7 @@ def test_missing_data_are_named_with_what_to_do(tmp_path: Path) -> None:
 def test_a_folder_without_a_spec_is_a_usage_error(tmp_path: Path) -> None:
     code, log = _run(tmp_path)
     assert code == 2
-    assert "JOB_DIR holds spec.json" in log
+    assert "is no job folder: it holds no spec.json" in log
 
 
 def _run(folder: Path) -> tuple[int, str]:

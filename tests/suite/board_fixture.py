@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from jobs.contract import JobFolder, JobSpec, Launch, Result, write_json
-from suite.labels import setting_label
-from suite.manifest import Manifest, PlannedJob, save
+from suite.planning.labels import setting_label
+from suite.planning.manifest import Manifest, PlannedJob, save
 
 VARIANTS: dict[str, dict[str, Any]] = {
     "softmax": {},

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from suite.catalogue import Catalogue
+from suite.planning.catalogue import Catalogue
 
 HERE = Path(__file__).parent
 

@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from jobs.contract import JobFolder, JobSpec, Launch
-from suite.order import Order
-from suite.plan import Job
-from suite.runtimes.local import Local
+from suite.planning.plan import Job
+from suite.running.order import Order
+from suite.running.runtimes.local import Local
 
 
 class FakeJobs(Local):

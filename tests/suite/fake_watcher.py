@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from suite.state import JobState
+from suite.running.state import JobState
 
 
 class Remembers:

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from jobs.contract import JobFolder, Result
-from suite.plan import Job
+from suite.planning.plan import Job
 
 
 def finish(job: Job, runs: Path, *, status: str = "ok", failure: str | None = None, **cost: Any) -> JobFolder:

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from suite import catalogue, scaffold
+from suite import scaffold
 from suite.errors import UsageError
+from suite.planning import catalogue
 
 
 def test_a_new_variant_is_described_without_a_problem(tmp_path: Path) -> None:

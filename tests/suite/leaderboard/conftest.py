@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from suite.leaderboard.board import Board, build
-from suite.manifest import Manifest
+from suite.planning.manifest import Manifest
 from tests.suite.board_fixture import write_runs
 
 

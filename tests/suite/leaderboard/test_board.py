@@ -4,7 +4,7 @@ from pathlib import Path
 
 from suite.leaderboard.board import Board, build
 from suite.leaderboard.tables import document
-from suite.manifest import Manifest
+from suite.planning.manifest import Manifest
 from tests.suite.board_fixture import write_runs
 
 

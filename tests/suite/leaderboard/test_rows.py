@@ -2,7 +2,7 @@ import json
 from pathlib import Path
 
 from suite.leaderboard.rows import Row, read
-from suite.manifest import Manifest
+from suite.planning.manifest import Manifest
 from tests.suite.board_fixture import LOG, write_runs
 
 

@@ -1,0 +1,131 @@
+"""What a run was asked to do, kept in the runs folder: status and board need neither torch nor the plan file.
+
+runs/plans/<name>.json     Manifest: the plan's name and tier, its jobs in order, what each task measures
+"""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Self
+
+from jobs.contract import SCHEMA, ContractError, JobSpec, canonical, read_json, write_json
+from suite.errors import UsageError
+from suite.planning.catalogue import Catalogue
+from suite.planning.labels import setting_label
+from suite.planning.plan import Job, Plan, expand
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PlannedJob:
+    """One job as the plan sees it; the numbers are in `runs/<id>/`."""
+
+    id: str
+    entry: str
+    label: str  # of the setting, the same for every variant and seed in it
+    spec: JobSpec
+    limits_s: Mapping[str, float] = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Manifest:
+    """A plan as it was last run into a runs folder."""
+
+    name: str
+    tier: str  # "development" (shown, never ranked) or "ranked"
+    created: str  # ISO 8601, UTC
+    jobs: tuple[PlannedJob, ...]
+    tasks: Mapping[str, Mapping[str, Any]]  # task -> {"metric": {name, unit, better}, "label": [argument names]}
+
+    @classmethod
+    def from_dict(cls, document: Mapping[str, Any], source: object) -> Self:
+        """Raises ContractError where the document is of another version or incomplete."""
+        if document.get("schema") != SCHEMA:
+            raise ContractError(f"{source}: schema {document.get('schema')!r}; this version reads schema {SCHEMA}.")
+        try:
+            jobs = tuple(
+                PlannedJob(**{**job, "spec": JobSpec.from_dict(job["spec"], source)}) for job in document["jobs"]
+            )
+            fields = {key: document[key] for key in ("name", "tier", "created", "tasks")}
+        except (KeyError, TypeError) as error:
+            raise ContractError(f"{source}: not a plan's manifest ({error!r}).") from error
+        return cls(**fields, jobs=jobs)
+
+
+def of(plan: Plan, jobs: Sequence[Job], catalogue: Catalogue) -> Manifest:
+    """The manifest of these jobs of the plan."""
+    tasks = {job.spec.task: catalogue.tasks[job.spec.task] for job in jobs}
+    labels = _labels(jobs, catalogue)
+    return Manifest(
+        name=plan.name,
+        tier=plan.tier,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        jobs=tuple(
+            PlannedJob(id=job.id, entry=job.entry, label=label, spec=job.spec, limits_s=dict(job.limits_s))
+            for job, label in zip(jobs, labels, strict=True)
+        ),
+        tasks={name: {"metric": dict(task.metric), "label": list(task.label)} for name, task in tasks.items()},
+    )
+
+
+def _labels(jobs: Sequence[Job], catalogue: Catalogue) -> list[str]:
+    """One label per setting: those that look alike show what differs, their arguments first, then their entries."""
+    shown = [list(catalogue.tasks[job.spec.task].label) for job in jobs]
+    labels = [setting_label(job.spec, names) for job, names in zip(jobs, shown, strict=True)]
+    for alike in _clashes(jobs, labels):
+        arguments = [jobs[index].spec.arguments for index in alike]
+        differing = sorted(key for key in arguments[0] if any(given[key] != arguments[0][key] for given in arguments))
+        for index in alike:
+            labels[index] = setting_label(jobs[index].spec, list(dict.fromkeys([*shown[index], *differing])))
+    for alike in _clashes(jobs, labels):
+        for index in alike:
+            labels[index] += f" ({jobs[index].entry})"
+    return labels
+
+
+def _clashes(jobs: Sequence[Job], labels: Sequence[str]) -> list[list[int]]:
+    """Indices of the jobs that share a label although their settings differ."""
+    groups: dict[str, list[int]] = {}
+    for index, label in enumerate(labels):
+        groups.setdefault(label, []).append(index)
+    return [group for group in groups.values() if len({canonical(jobs[i].spec.setting()) for i in group}) > 1]
+
+
+def remember(plan: Plan, jobs: Sequence[Job], catalogue: Catalogue, runs: Path) -> Path:
+    """Save the manifest of `jobs`, together with those run before that the plan still stands for, in its order.
+
+    Raises:
+        UsageError: the file of an earlier run is damaged.
+    """
+    path = folder(runs) / f"{plan.name}.json"
+    try:
+        before = load(path).jobs if path.exists() else ()
+    except ContractError as error:
+        raise UsageError(f"{error} Delete it and run again: the jobs' own folders stay as they are.") from error
+    run = {job.id: job.spec.seed for job in jobs} | {job.id: job.spec.seed for job in before}
+    seeds = sorted({*plan.seeds, *run.values()})
+    kept = [job for job in expand(plan, catalogue, seeds=seeds) if job.id in run]
+    return save(of(plan, kept, catalogue), runs)
+
+
+def folder(runs: Path) -> Path:
+    """Where the manifests of a runs folder lie."""
+    return runs / "plans"
+
+
+def save(manifest: Manifest, runs: Path) -> Path:
+    """Write it to `runs/plans/<name>.json` and return that path."""
+    path = folder(runs) / f"{manifest.name}.json"
+    write_json(path, {"schema": SCHEMA, **dataclasses.asdict(manifest)})
+    return path
+
+
+def load(path: Path) -> Manifest:
+    """Raises ContractError where the file is missing or malformed."""
+    return Manifest.from_dict(read_json(path), path)
+
+
+def load_all(runs: Path) -> list[Manifest]:
+    """Every plan that was run into `runs`, the latest one last."""
+    manifests = [load(path) for path in sorted(folder(runs).glob("*.json"))]
+    return sorted(manifests, key=lambda manifest: manifest.created)

@@ -1,0 +1,177 @@
+"""Runs one job to its end: attempt after attempt, each watched from outside, until there is a result to publish."""
+
+import dataclasses
+import errno
+import signal
+import time
+from collections.abc import Sequence
+
+from jobs.contract import JobFolder, Launch, Result
+from suite.running import classify, prepare, retry, state
+from suite.running.order import Order
+from suite.running.runtimes import registry
+from suite.running.runtimes.process import Process
+from suite.running.runtimes.runtime import Runtime
+from suite.running.vitals import Overdue, Vitals
+
+_NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
+
+
+def supervise(folder: JobFolder, order: Order, *, devices: Sequence[int] = ()) -> Result:
+    """Run the job on `devices` (GPU indices; none means CPU) and publish its result; one that is there stands.
+
+    A result of class `preempted` is returned and not published: the job was asked to stop, or another supervisor
+    has taken it over. Given the same order again it goes on from its checkpoint. The same holds for a disk so full
+    that nothing can be published.
+
+    Raises:
+        PrepareError: the folder cannot be made ready.
+    """
+    try:
+        prepare.spec(folder, order.spec)
+        prepare.fence(folder)
+        if (result := state.finished(folder)) is not None:  # by a supervisor that was thought to be lost
+            return result
+        return _run(folder, order, list(devices))
+    except OSError as error:
+        if error.errno not in _NO_SPACE:
+            raise
+        reason = f"The disk is full: {error.strerror} ({error.filename or folder.root})."
+        advice = retry.POLICIES["disk"].advice
+        attempt = max(folder.attempts(), default=0)
+        return Result(id=order.spec.id, attempt=attempt, status="failed", failure="disk", reason=reason, advice=advice)
+
+
+def _run(folder: JobFolder, order: Order, devices: list[int]) -> Result:
+    """Attempts until one counts."""
+    endings: list[retry.Ending] = []
+    micro_batch, highest_step = order.micro_batch, 0
+    while True:
+        result, step = _attempt(folder, order, devices, micro_batch)
+        if result.status != "failed" or _is_over(folder, order, result):
+            return _close(folder, result)
+        endings.append(retry.Ending(failure=result.failure or "error", progressed=step > highest_step))
+        highest_step = max(highest_step, step)
+        decision = retry.decide(endings, budget=order.retries)
+        if decision.halve_micro_batch:
+            micro_batch = retry.halved(micro_batch, per_process=order.spec.global_batch // order.processes)
+        if not decision.retry or (decision.halve_micro_batch and micro_batch is None):
+            return _publish(folder, result)
+        if not _pause(decision.pause_s * order.pause_scale, order):
+            return _close(folder, result)
+
+
+def _attempt(folder: JobFolder, order: Order, devices: list[int], micro_batch: int | None) -> tuple[Result, int]:
+    """One attempt: what came of it, and the highest step it completed."""
+    launch = prepare.begin(folder, order, devices=devices, micro_batch=micro_batch)
+    attempt, runtime = folder.attempt(launch.attempt), registry.find(order.runtime)
+    vitals = Vitals(attempt.events)
+    process = _start(runtime, folder, order, launch)
+    try:
+        overdue, stopped = _watch(process, runtime, order, vitals, _Claim(folder, launch.attempt))
+    except BaseException:
+        runtime.stop(process, now=True)
+        raise
+    finally:
+        exit_code = process.finish()
+    facts = classify.Facts(
+        spec=order.spec,
+        attempt=launch.attempt,
+        exit_code=exit_code,
+        vitals=vitals,
+        overdue=overdue,
+        stopped=stopped,
+        out_of_memory=runtime.ran_out_of_memory(process),
+    )
+    result = classify.result(attempt, facts)
+    prepare.note_ending(folder, result)
+    return result, vitals.highest_step
+
+
+def _start(runtime: Runtime, folder: JobFolder, order: Order, launch: Launch) -> Process:
+    return Process.start(
+        runtime.argv(folder, launch),
+        environment=runtime.environment(order.spec, launch),
+        attempt=folder.attempt(launch.attempt),
+        cwd=folder.root,
+        # a launcher of several processes has to be asked, so that it takes them with it
+        death_signal=signal.SIGKILL if launch.processes == 1 else signal.SIGTERM,
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class _Claim:
+    """An attempt's claim to be the one that counts; it ends as soon as another one begins."""
+
+    folder: JobFolder
+    attempt: int
+
+    def holds(self) -> bool:
+        return self.folder.attempts()[-1:] == [self.attempt]
+
+
+def _watch(
+    process: Process, runtime: Runtime, order: Order, vitals: Vitals, claim: _Claim
+) -> tuple[Overdue | None, bool]:
+    """Wait for the end and see to it: the limit that was overrun, and whether the job was stopped on request."""
+    limits_s = order.limits()
+    overdue, stopped = None, False
+    while not process.wait(order.poll_s):
+        vitals.refresh()
+        overdue, asked = vitals.overdue(limits_s), order.stop_asked()
+        stopped = asked is not None or not claim.holds()
+        if overdue or stopped:
+            _stop(process, runtime, order, gently=claim.holds())
+            break
+    vitals.refresh()
+    return overdue, stopped
+
+
+def _stop(process: Process, runtime: Runtime, order: Order, *, gently: bool) -> None:
+    """Ask the job to end, and end it when its time of grace is over or nobody wants to wait."""
+    if gently and order.stop_asked() != "now":
+        runtime.stop(process, now=False)
+        deadline = time.monotonic() + order.grace_s
+        while time.monotonic() < deadline and order.stop_asked() != "now":
+            if process.wait(order.poll_s):
+                return
+    runtime.stop(process, now=True)
+    process.wait()
+
+
+def _is_over(folder: JobFolder, order: Order, result: Result) -> bool:
+    """Whether there must be no further attempt, whatever the table says."""
+    return order.stop_asked() is not None or not _Claim(folder, result.attempt).holds()
+
+
+def _pause(pause_s: float, order: Order) -> bool:
+    """Wait; False if the job was asked to stop meanwhile."""
+    deadline = time.monotonic() + pause_s
+    while order.stop_asked() is None:
+        left_s = deadline - time.monotonic()
+        if left_s <= 0:
+            return True
+        time.sleep(min(left_s, order.poll_s))
+    return False
+
+
+def _close(folder: JobFolder, result: Result) -> Result:
+    """Publish what stands for good; anything that another attempt could better is given back as `preempted`."""
+    if not _Claim(folder, result.attempt).holds():
+        return _unfinished(result, f"Another supervisor has taken job {result.id} over.")
+    if result.status != "failed" or not retry.POLICIES[result.failure or "error"].retried:
+        return _publish(folder, result)
+    return _unfinished(result, result.reason)
+
+
+def _unfinished(result: Result, reason: str | None) -> Result:
+    advice = retry.POLICIES["preempted"].advice
+    return dataclasses.replace(result, status="failed", failure="preempted", reason=reason, advice=advice)
+
+
+def _publish(folder: JobFolder, result: Result) -> Result:
+    """Write result.json, unless a newer attempt has begun meanwhile."""
+    if not _Claim(folder, result.attempt).holds():
+        return _close(folder, result)
+    result.save(folder.result)
+    return result

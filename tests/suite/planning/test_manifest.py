@@ -1,0 +1,87 @@
+"""What a run was asked to do can be read back without the plan file."""
+
+from pathlib import Path
+
+import pytest
+
+from jobs.contract import ContractError
+from suite.errors import UsageError
+from suite.planning import manifest
+from suite.planning.plan import Choice, Entry, Plan, expand
+from tests.suite.described import catalogue
+
+PLAN = Plan(
+    name="both",
+    tier="ranked",
+    seeds=(0, 1),
+    entries=(Entry(name="deep", task="graph", arguments={"depth": [2, 8]}, limits_s={"train": 60.0}),),
+    variants=(Choice(name="softmax"), Choice(name="neutreno")),
+)
+
+
+def test_a_manifest_reads_back_as_it_was_written(tmp_path: Path) -> None:
+    written = manifest.of(PLAN, expand(PLAN, catalogue()), catalogue())
+    path = manifest.save(written, tmp_path)
+    assert path == tmp_path / "plans" / "both.json"
+    assert manifest.load(path) == written
+    assert manifest.load_all(tmp_path) == [written]
+
+
+def test_jobs_carry_the_label_of_their_setting_and_tasks_their_metric() -> None:
+    written = manifest.of(PLAN, expand(PLAN, catalogue()), catalogue())
+    assert {job.label for job in written.jobs} == {"graph karate model=gcn depth=2", "graph karate model=gcn depth=8"}
+    assert written.tasks["graph"]["metric"]["name"] == "accuracy"
+
+
+def test_settings_that_would_share_a_label_are_told_apart_by_their_entry() -> None:
+    entries = (Entry(name="short", task="graph", steps=10), Entry(name="long", task="graph", steps=20))
+    plan = Plan(name="p", tier="ranked", seeds=(0,), entries=entries, variants=(Choice(name="softmax"),))
+    written = manifest.of(plan, expand(plan, catalogue()), catalogue())
+    assert [job.label for job in written.jobs] == [
+        "graph karate model=gcn depth=2 (short)",
+        "graph karate model=gcn depth=2 (long)",
+    ]
+
+
+def test_settings_that_would_share_a_label_show_the_argument_that_differs() -> None:
+    entries = (Entry(name="deep", task="graph", arguments={"dropout": [0.1, 0.5]}),)
+    plan = Plan(name="p", tier="ranked", seeds=(0,), entries=entries, variants=(Choice(name="softmax"),))
+    labels = [job.label for job in manifest.of(plan, expand(plan, catalogue()), catalogue()).jobs]
+    assert labels == [f"graph karate model=gcn depth=2 dropout={p}" for p in (0.1, 0.5)]
+
+
+def test_a_damaged_manifest_is_named_and_nothing_is_overwritten(tmp_path: Path) -> None:
+    path = manifest.remember(PLAN, expand(PLAN, catalogue()), catalogue(), tmp_path)
+    path.write_text("{")
+    with pytest.raises(UsageError, match=r"both.json: not valid JSON .* Delete it and run again"):
+        manifest.remember(PLAN, expand(PLAN, catalogue()), catalogue(), tmp_path)
+    assert path.read_text() == "{"
+
+
+def test_a_second_part_of_the_plan_joins_the_first(tmp_path: Path) -> None:
+    for select in ("graph[depth=2]", "graph[depth=8]"):
+        path = manifest.remember(PLAN, expand(PLAN, catalogue(), select=[select]), catalogue(), tmp_path)
+    assert [job.id for job in manifest.load(path).jobs] == [job.id for job in expand(PLAN, catalogue())]
+
+
+def test_other_seeds_join_too_and_jobs_the_plan_no_longer_has_leave(tmp_path: Path) -> None:
+    manifest.remember(PLAN, expand(PLAN, catalogue()), catalogue(), tmp_path)
+    shorter = Plan(name="both", tier="ranked", seeds=(0,), entries=PLAN.entries, variants=PLAN.variants[:1])
+    path = manifest.remember(shorter, expand(shorter, catalogue(), seeds=[7]), catalogue(), tmp_path)
+    left = manifest.load(path).jobs
+    assert {job.spec.variant for job in left} == {"softmax"}
+    assert {job.spec.seed for job in left} == {0, 1, 7}
+
+
+def test_a_manifest_of_another_version_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "old.json"
+    path.write_text('{"schema": 99, "jobs": []}')
+    with pytest.raises(ContractError, match="schema 99"):
+        manifest.load(path)
+
+
+def test_a_manifest_without_jobs_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "part.json"
+    path.write_text('{"schema": 1, "name": "part"}')
+    with pytest.raises(ContractError, match="not a plan's manifest"):
+        manifest.load(path)

@@ -1,0 +1,245 @@
+"""Recording against the real thing: MLflow on SQLite, and a real server that dies and comes back."""
+
+import dataclasses
+import socket
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from mlflow import MlflowClient
+from mlflow.entities import Run, ViewType
+
+from jobs.contract import JobFolder, Result
+from suite.planning.manifest import Manifest
+from suite.recording import record
+from suite.recording.mirror import Mirror
+from tests.suite.board_fixture import write_runs
+from tests.suite.mlflow_server import Server
+
+CHOSEN = {"classification": ("softmax", "attnscale"), "language": ("featscale",), "segmentation": ("featscale",)}
+
+
+@dataclasses.dataclass
+class Folder:
+    """A runs folder and the few of its jobs that are recorded here: 3 finished, 1 failed, 2 skipped, 2 blocked."""
+
+    runs: Path
+    ids: list[str]
+
+    @property
+    def uri(self) -> str:
+        return record.default_uri(self.runs)
+
+    def id(self, task: str, variant: str, seed: int, manifest: Manifest) -> str:
+        wanted = (task, variant, seed)
+        return next(j.id for j in manifest.jobs if (j.spec.task, j.spec.variant, j.spec.seed) == wanted)
+
+
+def chosen(manifest: Manifest) -> list[str]:
+    return [job.id for job in manifest.jobs if job.spec.variant in CHOSEN.get(job.spec.task, ())]
+
+
+def everything(uri: str, view: int = ViewType.ACTIVE_ONLY) -> list[Run]:
+    client = MlflowClient(tracking_uri=uri)
+    experiments = [e.experiment_id for e in client.search_experiments() if e.name.startswith("unsmooth/")]
+    return list(client.search_runs(experiments, run_view_type=view, max_results=1000))
+
+
+def of_jobs(runs: list[Run]) -> dict[str, Run]:
+    """By job id; fails where a job is there twice."""
+    ids = Counter(run.data.tags["unsmooth.job_id"] for run in runs if "unsmooth.job_id" in run.data.tags)
+    assert set(ids.values()) <= {1}, ids
+    return {run.data.tags["unsmooth.job_id"]: run for run in runs if "unsmooth.job_id" in run.data.tags}
+
+
+def histories(uri: str, run: Run) -> dict[str, list[tuple[int, float]]]:
+    client = MlflowClient(tracking_uri=uri)
+    logged = {name: client.get_metric_history(run.info.run_id, name) for name in run.data.metrics}
+    return {name: [(one.step, one.value) for one in history] for name, history in logged.items()}
+
+
+@pytest.fixture(scope="module")
+def manifest(tmp_path_factory: pytest.TempPathFactory) -> Manifest:
+    return write_runs(tmp_path_factory.mktemp("manifest"))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Folder:
+    """Recorded once; the tests that only look share it."""
+    runs = tmp_path_factory.mktemp("runs")
+    made = Folder(runs, chosen(write_runs(runs)))
+    summary = record.save(runs, made.ids, made.uri)
+    assert summary.sentence() == "8 recorded, 0 already there."
+    return made
+
+
+@pytest.fixture(scope="module")
+def recorded(folder: Folder) -> dict[str, Run]:
+    return of_jobs(everything(folder.uri))
+
+
+def test_every_job_is_one_run_nested_under_the_run_of_its_row(folder: Folder, recorded: dict[str, Run]):
+    assert sorted(recorded) == sorted(folder.ids)
+    rows = {run.info.run_id: run for run in everything(folder.uri) if "unsmooth.job_id" not in run.data.tags}
+    assert Counter(run.data.tags["mlflow.parentRunId"] for run in recorded.values()) == dict.fromkeys(rows, 2)
+    for run in recorded.values():
+        assert rows[run.data.tags["mlflow.parentRunId"]].data.tags["unsmooth.row"] == run.data.tags["unsmooth.row"]
+
+
+def test_how_a_job_ended_is_in_its_status_and_tags(folder: Folder, recorded: dict[str, Run]):
+    ends = Counter((run.info.status, run.data.tags["unsmooth.status"]) for run in recorded.values())
+    assert ends == {
+        ("FINISHED", "ok"): 3,
+        ("FAILED", "failed"): 1,
+        ("FINISHED", "skipped"): 2,
+        ("FAILED", "blocked"): 2,
+    }
+    failed = next(run for run in recorded.values() if run.data.tags["unsmooth.status"] == "failed")
+    assert failed.data.tags["unsmooth.failure"] == "nan"
+    assert failed.data.tags["unsmooth.reason"] == "The loss became nan at step 38."
+    assert failed.data.tags["unsmooth.tier"] == "development"
+    assert failed.data.tags["unsmooth.data_digest"] == "sha256:5f2c"
+
+
+def test_parameters_curves_and_profile_are_all_there(folder: Folder, manifest: Manifest, recorded: dict[str, Run]):
+    name = folder.id("classification", "softmax", 0, manifest)
+    result = Result.load(JobFolder(folder.runs / name).result)
+    run = recorded[name]
+    assert {"variant": "softmax", "seed": "0", "task.model": "tiny", "steps": "60"}.items() <= run.data.params.items()
+    history = histories(folder.uri, run)
+    assert history["train/loss"] == [(step, round(4 / step, 5)) for step in range(1, 61)]
+    assert history["top-1"] == [(60, result.numbers["metrics"]["top-1"]["value"])]
+    layers = [(p["layer"], p["cosine"]) for p in result.numbers["profile"] if p["site"] == "block"]
+    assert history["profile/encoder/block/cosine"] == layers
+    artefacts = {file.path for file in MlflowClient(tracking_uri=folder.uri).list_artifacts(run.info.run_id)}
+    assert artefacts == {"spec.json", "result.json", "provenance.json"}
+
+
+def test_a_row_has_the_mean_over_its_seeds_and_a_figure(folder: Folder, recorded: dict[str, Run], manifest: Manifest):
+    client = MlflowClient(tracking_uri=folder.uri)
+    seeds = [recorded[folder.id("classification", "softmax", seed, manifest)] for seed in (0, 1)]
+    row = client.get_run(seeds[0].data.tags["mlflow.parentRunId"])
+    assert row.data.metrics["top-1"] == pytest.approx(sum(run.data.metrics["top-1"] for run in seeds) / 2)
+    assert row.data.metrics["seeds"] == 2
+    assert [file.path for file in client.list_artifacts(row.info.run_id)] == ["profile.png"]
+
+
+def test_recording_again_changes_nothing(folder: Folder, recorded: dict[str, Run]):
+    def seen() -> list[tuple[str, int, dict[str, float]]]:
+        runs = everything(folder.uri, ViewType.ALL)
+        return sorted((run.info.run_id, run.info.end_time, run.data.metrics) for run in runs)
+
+    before, mirror = seen(), Mirror(folder.runs, folder.uri)
+    assert [mirror.job(name) for name in folder.ids] == [False] * 8
+    mirror.summarise(folder.ids)
+    assert seen() == before
+
+
+def test_an_interrupted_recording_is_completed_without_doubles_or_gaps(tmp_path: Path, manifest: Manifest):
+    folder = Folder(tmp_path, chosen(write_runs(tmp_path)))
+    with record.following(folder.runs, folder.ids, folder.uri):
+        wait_for_a_run(folder)
+    client = MlflowClient(tracking_uri=folder.uri)
+    cut = next(run for run in everything(folder.uri) if "unsmooth.job_id" in run.data.tags)
+    if "unsmooth.recorded" in cut.data.tags:
+        client.delete_tag(cut.info.run_id, "unsmooth.recorded")
+    client.update_run(cut.info.run_id, "RUNNING")  # as it is in the middle of a job
+    summary = record.save(folder.runs, folder.ids, folder.uri)
+    assert sorted(summary.recorded + summary.present) == sorted(folder.ids)
+    assert cut.data.tags["unsmooth.job_id"] in summary.recorded
+    runs = everything(folder.uri)
+    assert {run.info.status for run in runs} == {"FINISHED", "FAILED"}
+    history = histories(folder.uri, of_jobs(runs)[folder.id("classification", "softmax", 1, manifest)])
+    assert [step for step, _ in history["train/loss"]] == list(range(1, 61))
+
+
+def wait_for_a_run(folder: Folder) -> None:
+    until = time.monotonic() + 90
+    while time.monotonic() < until:
+        if (folder.runs / "mlruns").exists():  # the first artefact of the first job
+            return
+        time.sleep(0.05)
+    raise TimeoutError("Nothing was recorded while following.")
+
+
+@pytest.fixture(scope="module")
+def scratch(tmp_path_factory: pytest.TempPathFactory) -> Mirror:
+    """A record of its own, written from this process: what the child does, without the child."""
+    runs = tmp_path_factory.mktemp("scratch")
+    write_runs(runs)
+    return Mirror(runs, record.default_uri(runs))
+
+
+def test_a_job_that_ran_again_replaces_what_was_recorded(scratch: Mirror, manifest: Manifest):
+    name = chosen(manifest)[0]
+    assert scratch.job(name)
+    scratch.summarise([name])
+    path = JobFolder(scratch.runs / name).result
+    result = Result.load(path)
+    numbers = {**result.numbers, "metrics": {"top-1": {"value": 12.5, "unit": "%", "better": "higher"}}}
+    dataclasses.replace(result, numbers=numbers).save(path)
+    assert scratch.job(name)
+    scratch.summarise([name])
+    run = of_jobs(everything(record.default_uri(scratch.runs)))[name]
+    assert run.data.metrics["top-1"] == 12.5
+    assert scratch.client.get_run(run.data.tags["mlflow.parentRunId"]).data.metrics["top-1"] == 12.5
+
+
+def test_the_board_is_one_run_whose_files_are_replaced(scratch: Mirror, tmp_path: Path):
+    page = tmp_path / "leaderboard.html"
+    page.write_text("first")
+    assert scratch.board("smoke", [page])
+    page.write_text("second")
+    assert scratch.board("smoke", [page])
+    assert not scratch.board("smoke", [page])
+    experiment = scratch.client.get_experiment_by_name("unsmooth/leaderboard")
+    assert experiment is not None
+    (board,) = scratch.client.search_runs([experiment.experiment_id])
+    assert Path(scratch.client.download_artifacts(board.info.run_id, "leaderboard.html")).read_text() == "second"
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Server]:
+    made = Server(tmp_path)
+    made.start()
+    yield made
+    made.kill()
+
+
+def test_a_server_that_dies_and_comes_back_ends_up_with_everything_once(server: Server, tmp_path: Path):
+    runs = tmp_path / "runs"
+    ids = chosen(write_runs(runs))
+    assert record.save(runs, ids[:3], server.uri).sentence() == "3 recorded, 0 already there."
+    page = tmp_path / "leaderboard.html"
+    page.write_text("board")
+    server.kill()
+    summary = record.save(runs, ids, server.uri)
+    assert (summary.recorded, summary.present) == ((), ())
+    assert sorted(summary.missing) == sorted(ids)
+    assert all(reason.startswith("MLflow: API request to http://127.0.0.1") for reason in summary.missing.values())
+    server.start()
+    assert record.save(runs, ids, server.uri).sentence() == "5 recorded, 3 already there."
+    assert sorted(of_jobs(everything(server.uri))) == sorted(ids)
+    assert record.publish(runs, [page], server.uri, name="smoke").recorded == ("smoke",)
+
+
+def test_a_server_that_never_answers_is_given_up_in_time(tmp_path: Path):
+    ids = chosen(write_runs(tmp_path))
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        began = time.monotonic()
+        summary = record.save(tmp_path, ids, f"http://127.0.0.1:{silent.getsockname()[1]}", give_up_s=4)
+        assert time.monotonic() - began < 8
+    assert summary.missing == dict.fromkeys(ids, "Recording was not finished within 4 s.")
+
+
+def test_a_tracking_address_that_means_nothing_is_reported_and_not_raised(tmp_path: Path):
+    ids = chosen(write_runs(tmp_path))[:1]
+    summary = record.save(tmp_path, ids, "nonsense://nowhere")
+    assert summary.recorded == ()
+    assert "nonsense" in summary.missing[ids[0]]
+
+
+def test_jobs_without_a_result_are_passed_over(tmp_path: Path):
+    assert record.save(tmp_path, ["0123456789abcdef"], record.default_uri(tmp_path)) == record.Summary()
