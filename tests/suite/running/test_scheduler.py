@@ -24,7 +24,7 @@ DRIVER = """
 import sys
 from pathlib import Path
 from suite.running import scheduler
-from tests.suite.test_scheduler import options, six_jobs
+from tests.suite.running.test_scheduler import options, six_jobs
 from suite.running.progress import Lines
 for result in scheduler.run(six_jobs(), options(Path(sys.argv[1])), Lines(sys.stderr)):
     print(result.id, result.status, result.failure)

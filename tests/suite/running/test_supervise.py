@@ -14,7 +14,7 @@ from suite.running import prepare
 from suite.running.prepare import PrepareError
 from suite.running.supervise import supervise
 from tests.suite.fake_runtime import order, spec
-from tests.suite.test_runtimes_local import gone
+from tests.suite.running.test_runtimes_local import gone
 
 
 def run(runs: Path, *behaves: str, **options: Any) -> tuple[JobFolder, Result]:
