@@ -199,15 +199,18 @@ def _folder(name: str, root: Path | None) -> Path:
     if not folder.is_dir() and archives:
         raise DataError(f"{name}: {archives[0]} has not been unpacked; unpack it there, or elsewhere for --data.")
     for needed in _NEEDED[name]:
-        if not (folder / needed).is_dir():
-            raise DataError(f"{name}: {folder / needed} is missing. Point --data to the folder above {folder.name}/.")
+        place = folder / needed
+        if not place.is_dir() or not any(place.iterdir()):
+            wrong = "is empty" if place.is_dir() else "is missing"
+            raise DataError(f"{name}: {place} {wrong}. Point --data to the folder above {folder.name}/.")
     return folder
 
 
 def _camvid(folder: Path, view: View) -> list[Any]:
     def open_part(part: Part) -> Any:
         prefix = {"img_path": part, "seg_map_path": f"{part}annot"}
-        return CamVid(data_root=str(folder), data_prefix=prefix, pipeline=_pipeline(part, view))
+        suffix = min((folder / part).iterdir()).suffix  # .png as published, .jpg in smaller copies
+        return CamVid(data_root=str(folder), data_prefix=prefix, img_suffix=suffix, pipeline=_pipeline(part, view))
 
     return [open_part(part) for part in PARTS]
 
@@ -242,8 +245,6 @@ def _digest(parts: list[Any]) -> str:
     """Over names and sizes of all pictures and label maps."""
     lines = []
     for part in parts:
-        if not len(part):
-            raise DataError(f"No pictures in {part.data_prefix['img_path']}.")
         for index in range(len(part)):
             entry = part.get_data_info(index)
             for path in (Path(entry["img_path"]), Path(entry["seg_map_path"])):
