@@ -42,7 +42,7 @@ class Language(Task):
     """
 
     datasets = {
-        "pydoc": Dataset("Python's documentation topics, 81,313 training tokens, 1,672 words", embedded=True),
+        "pydoc": Dataset("Python's documentation topics, about 81,000 training tokens, 1,700 words", embedded=True),
         "wikitext-2": Dataset("WikiText-2, 2,088,628 training tokens, 33,280 words"),
         "wikitext-103": Dataset("WikiText-103, 103,227,021 training tokens, 267,744 words"),
     }
