@@ -53,17 +53,17 @@ class Classification(Task):
     }
     metrics = (Metric("top1", "%", "higher"), Metric("top5", "%", "higher"), Metric("loss", "nat", "lower"))
     label = ("model", "image_size", "depth", "width")
-    steps = 200
+    steps = 150
     global_batch = 32
 
     def __init__(
         self,
         *,
         model: str = "deit_tiny_patch16_224",
-        image_size: int = 8,
-        patch_size: int = 2,
+        image_size: int = 16,
+        patch_size: int = 4,
         width: int = 64,
-        depth: int = 6,
+        depth: int = 4,
         heads: int = 4,
         position_std: float = 0.5,
         drop_path: float = 0.0,

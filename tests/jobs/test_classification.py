@@ -144,7 +144,7 @@ def test_label_smoothing_acts_in_training_only() -> None:
 
 
 def test_an_upstream_checkpoint_of_another_image_size_is_taken_over(tmp_path: Path) -> None:
-    small, large = task(), task(image_size=16)
+    small, large = task(), task(image_size=32)
     source, target = model_of(small), large.build(Variant)
     torch.save({"step": 1, "model": source.state_dict()}, tmp_path / "upstream.pt")
     large.initialise(target, tmp_path / "upstream.pt")
