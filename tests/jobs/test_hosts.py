@@ -164,17 +164,20 @@ def test_activation_checkpointing_changes_no_gradient(host: str, variant: str) -
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("host", HOSTS)
-def test_a_compiled_model_gives_the_same_gradients(host: str) -> None:
+@pytest.mark.parametrize(("host", "backend"), [*((host, "aot_eager") for host in HOSTS), ("language", "inductor")])
+def test_a_compiled_model_gives_the_same_gradients(host: str, backend: str) -> None:
+    """Every host is captured, forward and backward; generating machine code takes long and is tried on one."""
     task = tiny.loaded(host)
     batch = tiny.draws(task, host)
     model = tiny.built(task, "neutreno")
     expected, gradients = tiny.gradients(task, model, batch)
     gradients = {name: gradient.clone() for name, gradient in gradients.items() if gradient is not None}
     model.zero_grad()
-    compiled = torch.compile(model)
+    torch._dynamo.reset()
+    compiled = torch.compile(model, backend=backend)
     assert isinstance(compiled, nn.Module)
     loss, _ = tiny.gradients(task, compiled, batch)
+    assert torch._dynamo.utils.counters["stats"]["unique_graphs"] > 0
     torch.testing.assert_close(loss, expected, rtol=1e-4, atol=1e-5)
     for name, parameter in model.named_parameters():
         torch.testing.assert_close(parameter.grad, gradients[name], rtol=1e-3, atol=1e-4)
