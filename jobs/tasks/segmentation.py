@@ -71,12 +71,8 @@ class Segmentation(Task):
         evaluate_every: int = 0,
     ) -> None:
         sizes = {"crop": crop, "patch": patch, "width": width, "depth": depth, "decoder_depth": decoder_depth}
-        for name, size in (sizes | {"heads": heads, "short_side": short_side}).items():
-            if size < 1:
-                raise ValueError(f"{name} must be >= 1, got {size}.")
-        for whole, part, values in (("crop", "patch", (crop, patch)), ("width", "heads", (width, heads))):
-            if values[0] % values[1]:
-                raise ValueError(f"{whole} must be a multiple of {part}, got {values[0]} and {values[1]}.")
+        self.sizes = sizes | {"heads": heads}
+        _expect_sizes(self.sizes | {"short_side": short_side})
         if not 1 <= stride <= crop:
             raise ValueError(f"stride must be in [1, crop], got {stride} with a crop of {crop}.")
         for name, share in {"drop_path": drop_path, "warmup": warmup}.items():
@@ -84,7 +80,6 @@ class Segmentation(Task):
                 raise ValueError(f"{name} must be in [0, 1), got {share}.")
         if embedding_std <= 0:
             raise ValueError(f"embedding_std must be > 0, got {embedding_std}.")
-        self.sizes = sizes | {"heads": heads}
         self.embedding_std = embedding_std
         self.drop_path, self.short_side, self.stride = drop_path, short_side, stride
         self._optimizer, self.lr, self.weight_decay, self.warmup = optimizer, lr, weight_decay, warmup
@@ -114,7 +109,7 @@ class Segmentation(Task):
         return len(self._parts.train)
 
     def batch(self, draws: Sequence[Draw]) -> Any:
-        return {"pictures": [self._sample(draw) for draw in draws]}
+        return [self._sample(draw) for draw in draws]
 
     def _sample(self, draw: Draw) -> Any:
         """One training picture; mmsegmentation's transforms draw from the global streams, so those are lent."""
@@ -125,7 +120,7 @@ class Segmentation(Task):
         from jobs.hosts.openmmlab import pseudo_collate
 
         host: Any = model.module if isinstance(model, DistributedDataParallel) else model
-        ready = host.data_preprocessor(pseudo_collate(batch["pictures"]), training=True)
+        ready = host.data_preprocessor(pseudo_collate(batch), training=True)
         logits, penalty = model(ready["inputs"])  # tensors in and out: one graph for the compiler
         loss: Tensor = host.decode_head.loss_by_feat(logits, ready["data_samples"])["loss_ce"]
         return loss + penalty
@@ -180,3 +175,12 @@ class Segmentation(Task):
             segmenter.adopt(model, document["model"])
         except (KeyError, TypeError, ValueError) as error:
             raise DataError(f"The upstream checkpoint does not fit this encoder: {error}") from error
+
+
+def _expect_sizes(sizes: Mapping[str, int]) -> None:
+    for name, size in sizes.items():
+        if size < 1:
+            raise ValueError(f"{name} must be >= 1, got {size}.")
+    for whole, part in (("crop", "patch"), ("width", "heads")):
+        if sizes[whole] % sizes[part]:
+            raise ValueError(f"{whole} must be a multiple of {part}, got {sizes[whole]} and {sizes[part]}.")

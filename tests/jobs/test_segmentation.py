@@ -70,7 +70,7 @@ def test_the_loss_is_mmsegmentations_own(tmp_path: Path) -> None:
     task, model = streets(tmp_path)
     batch = task.batch([(0, 0), (0, 1)])
     loss = task.loss(model, batch)
-    ready = model.data_preprocessor(pseudo_collate(task.batch([(0, 0), (0, 1)])["pictures"]), training=True)
+    ready = model.data_preprocessor(pseudo_collate(task.batch([(0, 0), (0, 1)])), training=True)
     total, _ = model.parse_losses(model(**ready, mode="loss"))
     assert loss.item() == pytest.approx(total.item(), rel=1e-6)
 
