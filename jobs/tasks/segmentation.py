@@ -36,6 +36,7 @@ class Segmentation(Task):
         lr: learning rate at the start; it falls as (1 - step / steps) ** 0.9.
         weight_decay: of the optimizer; biases, norms and embeddings have none.
         warmup: share of the steps, in [0, 1), in which the rate rises to its curve.
+        clip: largest gradient norm; 0 means unclipped.
         evaluate_every: steps between validations; 0 means none before the end.
     """
 
@@ -67,7 +68,8 @@ class Segmentation(Task):
         optimizer: Literal["adamw", "sgd"] = "adamw",
         lr: float = 0.003,
         weight_decay: float = 0.01,
-        warmup: float = 0.05,
+        warmup: float = 0.25,
+        clip: float = 1.0,
         evaluate_every: int = 0,
     ) -> None:
         sizes = {"crop": crop, "patch": patch, "width": width, "depth": depth, "decoder_depth": decoder_depth}
@@ -83,6 +85,7 @@ class Segmentation(Task):
         self.embedding_std = embedding_std
         self.drop_path, self.short_side, self.stride = drop_path, short_side, stride
         self._optimizer, self.lr, self.weight_decay, self.warmup = optimizer, lr, weight_decay, warmup
+        self.clip = clip or None
         self.evaluate_every = evaluate_every or None
         self._evaluation: Any = None
 
