@@ -43,7 +43,16 @@ def test_one_process_is_the_jobs_module_itself(tmp_path: Path) -> None:
 
 def test_several_processes_go_through_torchrun(tmp_path: Path) -> None:
     argv = Local().argv(JobFolder(tmp_path), Launch(attempt=1, processes=2))
-    expected = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m", "jobs", str(tmp_path), "--attempt=1"]
+    expected = [
+        "-m",
+        "torch.distributed.run",
+        "--standalone",
+        "--nproc-per-node=2",
+        "-m",
+        "jobs",
+        str(tmp_path),
+        "--attempt=1",
+    ]
     assert argv == [sys.executable, *expected]
 
 
