@@ -46,11 +46,10 @@ def scheduled(runs: Path) -> float:
 def main() -> None:
     os.environ["PYTHONPATH"] = str(SOURCE_ROOT)
     rows = []
-    for number in range(3):
+    for _ in range(3):
         with tempfile.TemporaryDirectory() as bare, tempfile.TemporaryDirectory() as whole:
             bare_s, whole_s = started_bare(Path(bare)) / JOBS, scheduled(Path(whole)) / JOBS
         rows.append((bare_s * 1000, whole_s * 1000, (whole_s - bare_s) * 1000))
-        print(f"round {number + 1}: {rows[-1][2]:.0f} ms", flush=True)
     middle = [f"{statistics.median(column):.0f}" for column in zip(*rows, strict=True)]
     header = ("jobs", "bare process, ms", "through the scheduler, ms", "overhead, ms a job")
     print(table("Scheduling no-op jobs", header, [(JOBS, *middle)]))

@@ -1,0 +1,16 @@
+"""All benchmarks, as Markdown: `python -m tests.benchmarks > results/benchmarks.md` on a quiet machine."""
+
+import torch
+
+from tests.benchmarks import attention, planning, scheduling, variants
+
+
+def main() -> None:
+    torch.set_num_threads(1)
+    print("# Benchmarks\n\nRatios measured side by side in one run by `python -m tests.benchmarks`.\n")
+    for benchmark in (attention, variants, planning, scheduling):
+        benchmark.main()
+
+
+if __name__ == "__main__":
+    main()
