@@ -21,16 +21,9 @@ def git_version(root: Path = SOURCE_ROOT) -> dict[str, Any]:
     return {"sha": sha.strip(), "dirty": bool(_git(root, "status", "--porcelain", "--", "jobs", "suite"))}
 
 
-def stale(folder: JobFolder, *, root: Path = SOURCE_ROOT, data: Mapping[str, Any] | None = None) -> str | None:
-    """Why the result of this job no longer stands, naming what changed; None while it does.
-
-    `data` is the digest of the data as it is now, where the caller knows it.
-    """
-    recorded = _recorded(folder)
-    problem = changed_code(recorded.get("code", {}), root=root)
-    if problem is None and data is not None and recorded.get("data", data) != data:
-        problem = "the data are not those it was made from"
-    return problem
+def stale(folder: JobFolder, *, root: Path = SOURCE_ROOT) -> str | None:
+    """Why the result of this job no longer stands, naming what changed; None while it does."""
+    return changed_code(_recorded(folder).get("code", {}), root=root)
 
 
 def changed_code(recorded: Mapping[str, str], *, root: Path = SOURCE_ROOT) -> str | None:

@@ -41,10 +41,11 @@ class Agenda:
         return bool(self._waiting or self.running)
 
     def open(self, redo: Redo) -> None:
-        """Settle what needs no process: jobs whose result stands, broken variants, and whatever they block."""
-        for job in self.jobs:
-            if job.id in self.results:
-                continue  # blocked by one before it
+        """Settle what needs no process: jobs whose result stands, broken variants, and whatever they block.
+
+        Dependants come first: a result of theirs that stands is not lost because the upstream job fails now.
+        """
+        for job in reversed(self.jobs):
             folder = JobFolder(self._runs / job.id)
             result = broken(folder, job) if job.broken is not None else standing(folder, redo)
             if result is not None:
@@ -67,14 +68,26 @@ class Agenda:
         self._waiting = {job.id: job, **self._waiting}
 
     def settle(self, result: Result) -> None:
-        """The job has ended; jobs that need its checkpoint are blocked if there is none."""
+        """The job has ended; jobs that still wait for its checkpoint are blocked if there is none."""
         self.running.pop(result.id, None)
         self._waiting.pop(result.id, None)
         self.results[result.id] = result
         if result.status == "ok" or result.failure == "preempted":
             return
         for job in self._dependants[result.id]:
-            self.settle(self._blocked(job, _sentence(result)))
+            if job.id in self._waiting:
+                self.settle(self._blocked(job, _sentence(result)))
+
+    def stuck(self) -> list[str]:
+        """One sentence for each waiting job: what keeps it from starting."""
+        return [self._hindrance(job) for job in self._waiting.values()]
+
+    def _hindrance(self, job: Job) -> str:
+        if self._may_start(job):
+            return f"{job.name} ({job.id}) finds no node with room for it."
+        ended = self.results.get(job.upstream or "")
+        how = "is waiting too" if ended is None else "was interrupted"
+        return f"{job.name} ({job.id}) needs job {job.upstream}, which {how}."
 
     def _may_start(self, job: Job) -> bool:
         """Whether its upstream job, if any, has ended well; one that was interrupted has not ended."""
@@ -153,6 +166,7 @@ def _publish(folder: JobFolder, job: Job, result: Result) -> Result:
     """A result without a process of its own; it counts as of the newest attempt, if there was one."""
     result = dataclasses.replace(result, attempt=max(folder.attempts(), default=0))
     prepare.spec(folder, job.spec)
+    prepare.set_aside(folder, checkpoints=False)
     result.save(folder.result)
     return result
 

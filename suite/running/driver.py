@@ -24,6 +24,9 @@ SHOW_S = 0.5
 RESTARTS = 5
 """How often in a row a cluster may be lost without a job having ended in between."""
 
+STUCK_SHOWN = 5
+"""How many of the jobs that cannot start are named."""
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Options:
@@ -111,7 +114,7 @@ class Driver:
         """Every job's result, in order; a cluster is started only if a job needs one.
 
         Raises:
-            ClusterError: the cluster was lost for good.
+            ClusterError: the cluster was lost for good, or no job that is left can start on it.
         """
         self.agenda.open(self.options.redo)
         self._note_settled(self.agenda.results)
@@ -126,8 +129,19 @@ class Driver:
             restarts = restarts + 1 if len(self.agenda.results) == settled else 0
             if lost:
                 self._put_back_all(restarts)
+            elif self.agenda.unfinished and not self.interrupts.count:
+                raise ClusterError(self._standstill())
         self._show()
         return [self.agenda.results.get(job.id) or agenda.unstarted(job) for job in self.agenda.jobs]
+
+    def _standstill(self) -> str:
+        """What is said when nothing runs and nothing may start, so that to go on would be to wait for ever."""
+        stuck = self.agenda.stuck()
+        more = f" {len(stuck) - STUCK_SHOWN} more wait likewise." if len(stuck) > STUCK_SHOWN else ""
+        return (
+            f"{len(stuck)} jobs are left and none of them can start. {' '.join(stuck[:STUCK_SHOWN])}{more}"
+            " Finished jobs are safe: see to it that Ray has a node with room, then run the same command again."
+        )
 
     def _dispatch(self, cluster: Cluster) -> None:
         """Until every job has ended, the command was stopped, or the cluster is lost."""

@@ -107,16 +107,22 @@ def ending_path(folder: JobFolder, attempt: int) -> Path:
 
 
 def set_aside(folder: JobFolder, *, checkpoints: bool) -> None:
-    """Move the result, and `checkpoints` and inputs if the job is to start afresh, into the newest attempt's folder."""
+    """Move the result, and `checkpoints` and inputs if the job is to start afresh, into the newest attempt's folder.
+
+    The result set aside first is the attempt's own; one published after it had no process, and is dropped.
+    """
     attempts = folder.attempts()
     if not attempts:
         folder.result.unlink(missing_ok=True)
         return
     if checkpoints:
         fence(folder)
+    newest = folder.attempt(attempts[-1]).root
+    if (newest / folder.result.name).exists():
+        folder.result.unlink(missing_ok=True)
     for path in [folder.result, *([folder.checkpoints, folder.inputs] if checkpoints else [])]:
         if path.exists():
-            path.replace(folder.attempt(attempts[-1]).root / path.name)
+            path.replace(newest / path.name)
 
 
 def _take(source: Path, target: Path, *, link: bool = True) -> None:

@@ -59,7 +59,11 @@ POLICIES: Mapping[str, Policy] = {
         retried=True, at_most=1, advice="Raise limits_s of this phase in the plan, or lower the number of steps."
     ),
     "nan": Policy(retried=False, advice="This is a finding: the variant diverges in this setting."),
-    "variant_error": Policy(retried=False, advice="Correct the variant file; `unsmooth check` shows the same error."),
+    "variant_error": Policy(
+        retried=False,
+        advice="Correct the variant file (`unsmooth list --variant-file FILE` says whether it can be loaded),"
+        " then use --retry-failed.",
+    ),
     "data": Policy(retried=False, advice="Check the folder given with --data: what is missing is named above."),
     "error": Policy(retried=True, at_most=1, advice="Look at the end of the log, then use --retry-failed."),
 }

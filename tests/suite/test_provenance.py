@@ -1,4 +1,4 @@
-"""Which code and data a result comes from, and whether they have changed."""
+"""Which code a result comes from, and whether it has changed."""
 
 import json
 import subprocess
@@ -59,13 +59,6 @@ def test_the_attempt_that_counted_decides_not_a_later_one(tmp_path: Path) -> Non
     recorded(folder, 2, {"code": {"jobs/gcn.py": "0" * 64}})
     Result(id="id", attempt=1, status="ok").save(folder.result)
     assert provenance.stale(folder, root=tmp_path) is None
-
-
-def test_other_data_make_a_result_stale(tmp_path: Path) -> None:
-    folder = JobFolder(tmp_path / "runs" / "id")
-    recorded(folder, 1, {"code": {}, "data": {"digest": "a"}})
-    assert provenance.stale(folder, root=tmp_path, data={"digest": "a"}) is None
-    assert "the data" in (provenance.stale(folder, root=tmp_path, data={"digest": "b"}) or "")
 
 
 def test_a_job_without_provenance_is_not_called_stale(tmp_path: Path) -> None:

@@ -78,6 +78,37 @@ def test_jobs_below_a_failed_one_are_blocked_and_say_by_whom(tmp_path: Path) -> 
     assert Result.load(JobFolder(tmp_path / third.id).result).status == "blocked"
 
 
+def test_a_failing_upstream_job_leaves_what_stands_below_it(tmp_path: Path) -> None:
+    first = job("a")
+    second, third, fourth = (job(name, upstream=first.spec) for name in ("b", "c", "d"))
+    folder = left_behind(tmp_path, second)
+    left_behind(tmp_path, third, "skipped")
+    opened = agenda(tmp_path, first, second, third, fourth)
+    assert started(opened) == [first.id]
+    opened.settle(ended(first, "failed", "nan"))
+    assert [opened.results[found.id].status for found in (second, third, fourth)] == ["ok", "skipped", "blocked"]
+    assert Result.load(folder.result).status == "ok"
+
+
+def test_an_upstream_job_that_failed_earlier_leaves_what_stands_below_it(tmp_path: Path) -> None:
+    first = job("a")
+    second = job("b", upstream=first.spec)
+    left_behind(tmp_path, first, "failed", "nan")
+    folder = left_behind(tmp_path, second)
+    assert agenda(tmp_path, first, second).results[second.id].status == "ok"
+    assert Result.load(folder.result).status == "ok"
+
+
+def test_a_result_that_another_is_published_over_is_set_aside_and_stays_there(tmp_path: Path) -> None:
+    torn = job("a")
+    torn = Job(spec=torn.spec, id=torn.id, entry="fake", broken="my_idea.py, line 3: invalid syntax.")
+    folder = left_behind(tmp_path, torn)
+    for _ in range(2):
+        assert agenda(tmp_path, torn).results[torn.id].failure == "variant_error"
+        assert Result.load(folder.result).failure == "variant_error"
+        assert Result.load(folder.attempt(1).root / "result.json").status == "ok"
+
+
 def test_a_skipped_upstream_job_blocks_too(tmp_path: Path) -> None:
     first = job("a")
     second = job("b", upstream=first.spec)

@@ -141,6 +141,29 @@ def test_an_existing_cluster_that_is_lost_is_not_started_again(tmp_path: Path) -
     assert len(cluster.submitted) == 1
 
 
+def test_jobs_that_no_node_has_room_for_end_the_command_and_are_named(tmp_path: Path) -> None:
+    jobs = some_jobs(1)
+    with pytest.raises(ClusterError, match=rf"{jobs[0].id}\) finds no node .* run the same command again"):
+        drive(tmp_path, jobs, FakeCluster(ok, cpus=0))
+
+
+def test_jobs_below_an_upstream_job_that_another_stopped_end_the_command_and_are_named(tmp_path: Path) -> None:
+    first = job("a")
+    second = job("b", upstream=first.spec)
+    third = job("c", upstream=second.spec)
+    cluster = FakeCluster(lambda order: Result(id=order.spec.id, attempt=1, status="failed", failure="preempted"))
+    with pytest.raises(ClusterError) as raised:
+        drive(tmp_path, [first, second, third], cluster)
+    assert f"({second.id}) needs job {first.id}, which was interrupted." in str(raised.value)
+    assert f"({third.id}) needs job {second.id}, which is waiting too." in str(raised.value)
+    assert cluster.submitted == [first.id]
+
+
+def test_many_jobs_that_cannot_start_are_counted_and_some_are_named(tmp_path: Path) -> None:
+    with pytest.raises(ClusterError, match=r"^7 jobs are left.* 2 more wait likewise\."):
+        drive(tmp_path, some_jobs(7), FakeCluster(ok, cpus=0))
+
+
 def test_an_interrupt_stops_the_queue_and_asks_running_jobs_to_drain(tmp_path: Path) -> None:
     def interrupted(order: Order) -> Result:
         if order.stop_asked() is None:
