@@ -30,11 +30,12 @@ def main(arguments: list[str]) -> int:
     if not (options.job_dir / "spec.json").is_file():
         parser.error(f"{options.job_dir} is no job folder: it holds no spec.json.")
     stop = Stop()
-    stop.install()
     run = _open(JobFolder(options.job_dir.resolve()), options.attempt, stop)
+    stop.install()
     try:
         try:
             result = execute(run)
+            stop.ignore()
         except Exception as error:  # noqa: BLE001  # the one place: whatever happened becomes a result
             result = _failed(run, error)
             if not isinstance(error, (Preempted, Skipped)):

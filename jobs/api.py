@@ -35,6 +35,8 @@ class Smoothing(Protocol):
     """The layer's input, (..., 1, N, C)."""
     memory: dict[str, Tensor]
     """What earlier layers kept in this forward pass, by the names in `Variant.keeps`."""
+    needs: frozenset[str]
+    """What the variant at this site has declared; see `Variant.needs`."""
 
     def __call__(self, v: Tensor) -> Tensor:
         """A v, fused; a fully masked row gives 0."""
@@ -106,6 +108,7 @@ class Variant(nn.Module):
             VariantError: `mix` or `refine` changed the shape of what it was given.
         """
         a = self.operator(a)
+        a.needs = self.needs
         mixed = self.mix(a, v)
         self._expect("mix", mixed, v)
         y = project(mixed)

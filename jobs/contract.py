@@ -5,7 +5,7 @@ Both planes read this module and nothing else of each other, so it uses the stan
     runs/<id>/spec.json             JobSpec: identity, immutable; <id> is its hash
     runs/<id>/inputs/               copies made before the start: upstream.pt, the outside variant file
     runs/<id>/attempts/<k>/         launch.json (Launch), events.jsonl, log.txt, provenance.json, output.json (Result)
-    runs/<id>/checkpoints/          step-<n>.pt, best.pt, final.pt, each with a .sha256 beside it
+    runs/<id>/checkpoints/          step-<n>.pt, best-<n>.pt, final.pt, each with a .sha256 beside it
     runs/<id>/result.json           Result: the output of the attempt that counted
 """
 
@@ -153,7 +153,7 @@ class JobSpec(_Document):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Launch(_Document):
-    """How one attempt is started: everything that must not decide a number."""
+    """How one attempt is started: what must not decide a number, but for dropout's draws, which follow the split."""
 
     attempt: int
     runtime: str = "local"

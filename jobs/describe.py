@@ -75,6 +75,12 @@ def _variants(files: list[Path]) -> tuple[dict[str, type[Variant]], dict[str, di
     sources = named + [(file.stem, file) for file in files]
     for name, file in sources:
         try:
+            if (
+                file is not None
+                and name in classes
+                and file.resolve() == Path(inspect.getfile(classes[name])).resolve()
+            ):
+                continue  # a file that is already built in may be named too
             if file is not None and name in classes:
                 raise VariantError(
                     f"{file.name}: the name {name!r} is taken by {_source(classes[name])}; rename the file."
@@ -90,7 +96,7 @@ def _variant_entry(cls: type[Variant]) -> dict[str, Any]:
     return {
         "summary": (sys.modules[cls.__module__].__doc__ or "").strip().partition("\n")[0],
         "source": _source(cls),
-        "builtin": path.is_relative_to(_ROOT),
+        "builtin": cls.__module__.startswith("jobs.variants."),
         "sha256": file_sha256(path),
         "arguments": parameters(cls),
         "keeps": list(cls.keeps),
@@ -113,6 +119,11 @@ def _task_entry(cls: type[Task]) -> dict[str, Any]:
 
 def _variant_problem(classes: Mapping[str, type[Variant]], item: Mapping[str, Any]) -> str | None:
     cls = classes.get(item["name"])
+    try:
+        if cls is not None and cls.skip(_TINY):
+            return None
+    except registry.VARIANT_ERRORS as error:
+        return f"skip: {type(error).__name__}: {error}"
     return _problem(cls, item["arguments"], _TINY)
 
 
@@ -129,6 +140,8 @@ def _problem(cls: type | None, arguments: Mapping[str, Any], *positional: Any) -
         cls(*positional, **arguments)
     except (TypeError, ValueError) as error:
         return str(error)
+    except registry.VARIANT_ERRORS as error:
+        return f"{type(error).__name__}: {error}"
     return None
 
 

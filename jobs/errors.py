@@ -66,3 +66,9 @@ class Skipped(JobError):
     """The variant says that it does not apply here, and why."""
 
     advice = "Nothing to do; the variant declares that it does not apply here."
+
+
+def expect_declared(needs: frozenset[str]) -> None:
+    """Raise VariantError unless an N x N matrix is among the declared `needs`."""
+    if "dense" not in needs:
+        raise VariantError("a.dense() forms an N x N matrix; declare needs = frozenset({'dense'}) to use it.")

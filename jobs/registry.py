@@ -8,6 +8,7 @@ import pkgutil
 import sys
 import traceback
 from collections.abc import Callable
+from functools import partial
 from importlib.metadata import entry_points
 from pathlib import Path
 from types import ModuleType
@@ -21,7 +22,7 @@ from jobs.errors import VariantError
 ENTRY_POINTS = "unsmooth.variants"
 
 _T = TypeVar("_T")
-_IMPORT_ERRORS = (
+VARIANT_ERRORS = (
     ArithmeticError,
     AssertionError,
     AttributeError,
@@ -30,10 +31,11 @@ _IMPORT_ERRORS = (
     NameError,
     OSError,
     RuntimeError,
+    SystemExit,
     TypeError,
     ValueError,
 )
-"""What a variant's file may raise while it is imported."""
+"""What a variant's own code may raise while it is imported or built."""
 
 
 def variant_names() -> list[str]:
@@ -55,8 +57,7 @@ def variant(name: str) -> type[Variant]:
     """
     for point in entry_points(group=ENTRY_POINTS):
         if point.name == name:
-            loaded: type[Variant] = point.load()
-            return loaded
+            return _only_variant(point.value, partial(importlib.import_module, point.module))
     if name not in variant_names():
         near = difflib.get_close_matches(name, variant_names(), n=1)
         hint = f" Did you mean {near[0]!r}?" if near else ""
@@ -97,7 +98,7 @@ def _only_variant(file: str, load: Callable[[], ModuleType]) -> type[Variant]:
         module = load()
     except SyntaxError as error:
         raise VariantError(f"{file}, line {error.lineno}: {error.msg}.") from error
-    except _IMPORT_ERRORS as error:
+    except VARIANT_ERRORS as error:
         line = traceback.extract_tb(error.__traceback__)[-1].lineno
         raise VariantError(f"{file}, line {line}: {type(error).__name__}: {error}.") from error
     found = _defined(module, Variant)

@@ -2,14 +2,16 @@
 
     A = softmax(scale q k^T)        J v = mean of v over visible tokens (the running mean if causal)
 
-The causal deviation is A (v - c) - C (v - c) with C the running mean and c one detached vector per sequence:
-(A - C) c = 0 for any c, so the value and the gradient are exact while the large common part never enters
-the kernel, where bfloat16 would lose it.
+The causal deviation is A (v - c) - C (v - c) with C the running mean and c the first visible token's value, detached:
+(A - C) c = 0 for any c, so the value and the gradient are exact while the large common part never enters the
+kernel, where bfloat16 would lose it. No later token enters, so nothing leaks when dropout breaks A's row sums.
 """
 
 import torch
 from torch import Tensor
 from torch.nn.functional import pad, scaled_dot_product_attention
+
+from jobs.errors import expect_declared
 
 _HIDDEN = 100.0
 """In an extra channel q gets _HIDDEN and a hidden k -_HIDDEN / scale: a logit of -10,000, exactly 0 after softmax."""
@@ -33,6 +35,8 @@ class Attention:
         scale: factor of the logits; None means D ** -0.5.
         dropout: probability with which an entry of A is dropped (global random stream).
     """
+
+    needs: frozenset[str] = frozenset({"dense"})
 
     def __init__(
         self,
@@ -70,11 +74,12 @@ class Attention:
         wide = _wide(v)
         if not self.causal:
             return self((wide - self._mean(wide)).to(v.dtype))
-        rest = wide - self._total(wide.detach())
+        rest = wide - self._first(wide.detach())
         return self(rest.to(v.dtype)) - self._mean(rest).to(v.dtype)
 
     def dense(self) -> Tensor:
         """A without dropout, (B, H, N, N)."""
+        expect_declared(self.needs)
         logits = self.q @ self.k.mT * self.scale
         allowed = torch.ones(logits.shape[-2:], dtype=torch.bool, device=logits.device)
         allowed = allowed.tril() if self.causal else allowed
@@ -100,6 +105,13 @@ class Attention:
         """Visible tokens that each query sees: (B, 1, 1) or, if causal, (B, N, 1)."""
         assert self.visible is not None
         return self.visible.cumsum(-1)[..., None] if self.causal else self.visible.sum(-1)[:, None, None]
+
+    def _first(self, wide: Tensor) -> Tensor:
+        """The first visible token's entry, (..., H, 1, D)."""
+        if self.visible is None:
+            return wide[..., :1, :]
+        place = self.visible.int().argmax(-1)[:, None, None, None]
+        return wide.take_along_dim(place, -2)
 
     def _total(self, wide: Tensor) -> Tensor:
         """Mean over all visible tokens whatever the mask, (..., H, 1, D)."""

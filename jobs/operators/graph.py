@@ -17,6 +17,8 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 from torch import Tensor
 
+from jobs.errors import expect_declared
+
 Kind = Literal["symmetric", "row"]
 Sparse = tuple[Tensor, Tensor, Tensor]
 """Compressed sparse rows: row starts (N + 1,), columns (E,), weights (E,)."""
@@ -119,6 +121,8 @@ class Edges:
 class Propagation:
     """One graph convolution's operator on values (1, N, C); see `jobs.api.Smoothing`."""
 
+    needs: frozenset[str] = frozenset({"dense"})
+
     def __init__(self, edges: Edges, *, x: Tensor, memory: dict[str, Tensor]) -> None:
         self.edges, self.x, self.memory = edges, x, memory
 
@@ -148,6 +152,7 @@ class Propagation:
 
     def dense(self) -> Tensor:
         """A, (1, N, N)."""
+        expect_declared(self.needs)
         starts, columns, weights = self.edges.forward_backward[0]
         shape = (self.edges.nodes, self.edges.nodes)
         return torch.sparse_csr_tensor(starts, columns, weights, shape, check_invariants=False).to_dense()[None]

@@ -43,6 +43,19 @@ def save_step(folder: Path, step: int, document: dict[str, Any], *, keep: int = 
         path.unlink()
 
 
+def best(folder: Path, step: int) -> Path:
+    """Where the weights of the best validation so far lie; named by step, so that an older one stands for replays."""
+    return folder / f"best-{step}.pt"
+
+
+def drop_best(folder: Path, *, keep: tuple[int | None, ...]) -> None:
+    """Drop the best weights that no kept checkpoint refers to."""
+    kept = {best(folder, step) for step in keep if step is not None}
+    for path in set(folder.glob("best-*.pt")) - kept:
+        _sum(path).unlink(missing_ok=True)
+        path.unlink()
+
+
 def newest(folder: Path) -> tuple[dict[str, Any] | None, list[Path]]:
     """The newest sound step checkpoint, and the damaged ones passed over on the way."""
     damaged: list[Path] = []

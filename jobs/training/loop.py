@@ -41,6 +41,7 @@ class Run:
     events: Events
     processes: Processes
     stop: Stop
+    began: float = dataclasses.field(default_factory=time.monotonic)
 
 
 @dataclasses.dataclass
@@ -50,6 +51,7 @@ class Progress:
     step: int = 0  # steps completed
     finished: bool = False
     train_s: float = 0.0
+    wall_s: float = 0.0  # of all attempts, up to the checkpoint
     best_step: int | None = None
     best_value: float | None = None
     stale: int = 0  # validations since the best one
@@ -90,6 +92,13 @@ class Trainer:
         self._durations: list[float] = []
         self._loss = math.nan
         self._saved_at = time.monotonic()
+        self._earlier_s = 0.0  # wall time of the attempts before this one
+        self._previous_best: int | None = None  # of the checkpoint before the newest
+
+    @property
+    def wall_s(self) -> float:
+        """Seconds this job has taken so far, over all attempts but for what was lost with a kill."""
+        return self._earlier_s + time.monotonic() - self.run.began
 
     @property
     def step_s(self) -> float | None:
@@ -201,9 +210,10 @@ class Trainer:
             progress.best_step, progress.best_value, progress.stale = step, values[selection.name], 0
             if self.run.processes.leads:
                 document = {"step": step, "model": self.model.state_dict()}
-                checkpoint.save(self.run.folder.checkpoints / "best.pt", document)
+                checkpoint.save(checkpoint.best(self.run.folder.checkpoints, step), document)
 
     def _save(self) -> None:
+        self.progress.wall_s = self.wall_s
         streams = self.run.processes.gather(randomness.state())
         if self.run.processes.leads:
             document = {
@@ -213,7 +223,9 @@ class Trainer:
                 "streams": streams,
             }
             checkpoint.save_step(self.run.folder.checkpoints, self.progress.step, document)
+            checkpoint.drop_best(self.run.folder.checkpoints, keep=(self._previous_best, self.progress.best_step))
             self.run.events.write("checkpoint", step=self.progress.step)
+        self._previous_best = self.progress.best_step
         self._saved_at = time.monotonic()
 
     def _resume(self) -> None:
@@ -223,6 +235,7 @@ class Trainer:
         if document is None:
             return
         self.progress = Progress(**document["progress"])
+        self._earlier_s, self._previous_best = self.progress.wall_s, self.progress.best_step
         self.model.load_state_dict(document["model"])
         self.optimizer.load_state_dict(document["optimizer"])
         streams = document["streams"]
@@ -238,9 +251,10 @@ class Trainer:
         """Load the best checkpoint if the task selects, and publish the selected weights as final.pt."""
         final = self.run.folder.checkpoints / "final.pt"
         if self.progress.best_step is not None:
-            best = checkpoint.load(self.run.folder.checkpoints / "best.pt")
-            if best is None or best["step"] != self.progress.best_step:
-                raise JobError(f"checkpoints/best.pt is damaged; step {self.progress.best_step} was expected in it.")
+            path = checkpoint.best(self.run.folder.checkpoints, self.progress.best_step)
+            best = checkpoint.load(path)
+            if best is None:
+                raise JobError(f"checkpoints/{path.name} is missing or damaged; delete checkpoints/ to train anew.")
             self.model.load_state_dict(best["model"])
         if self.run.processes.leads:
             checkpoint.save(final, {"step": self.progress.step, "model": self.model.state_dict()})

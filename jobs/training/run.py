@@ -2,7 +2,6 @@
 
 import math
 import resource
-import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -24,7 +23,6 @@ def execute(run: Run) -> Result:
     Raises:
         JobError: whatever ends a job early, by class.
     """
-    began = time.monotonic()
     spec, launch = run.spec, run.launch
     run.events.write("phase", phase="build")
     task = registry.task(spec.task)(**spec.arguments)
@@ -43,8 +41,7 @@ def execute(run: Run) -> Result:
     run.events.write("phase", phase="evaluate")
     numbers = _numbers(run, task, trainer)
     _note_provenance(run, digest)
-    cost = _cost(run, trainer) | {"wall_s": time.monotonic() - began}
-    return Result(id=spec.id, attempt=launch.attempt, status="ok", numbers=numbers, cost=cost)
+    return Result(id=spec.id, attempt=launch.attempt, status="ok", numbers=numbers, cost=_cost(run, trainer))
 
 
 def variant_class(run: Run) -> type[Variant]:
@@ -120,6 +117,7 @@ def _cost(run: Run, trainer: Trainer) -> dict[str, Any]:
     kilobytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     peak = torch.cuda.max_memory_allocated(device) if device.type == "cuda" else kilobytes * 1024
     return {
+        "wall_s": trainer.wall_s,
         "train_s": trainer.progress.train_s,
         "step_s": trainer.step_s,
         "peak_bytes": peak,

@@ -19,6 +19,10 @@ class Stop:
         """Listen for SIGTERM from now on."""
         signal.signal(signal.SIGTERM, self._receive)
 
+    def ignore(self) -> None:
+        """The work is done; what is left is writing it down."""
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+
     @contextmanager
     def at_step_end(self) -> Iterator[None]:
         """Inside the block a request only sets `requested`; the caller looks and saves its state."""

@@ -88,3 +88,21 @@ def test_an_unusable_file_says_what_it_must_hold(text: str, message: str, tmp_pa
 def test_an_unknown_name_comes_with_the_nearest_one() -> None:
     with pytest.raises(VariantError, match=r"Unknown variant 'neutrino'\. Did you mean 'neutreno'\?"):
         registry.variant("neutrino")
+
+
+def test_a_file_inside_the_checkout_is_still_an_outside_one() -> None:
+    found = describe("--variant-file", str(ROOT / "tests" / "jobs" / "half.py"))["variants"]["half"]
+    assert not found["builtin"] and found["source"] == "tests/jobs/half.py"
+
+
+def test_a_built_in_file_may_be_named_too() -> None:
+    found = describe("--variant-file", str(ROOT / "jobs" / "variants" / "centered.py"))
+    assert found["broken"] == {} and found["variants"]["centered"]["builtin"]
+
+
+def test_a_constructor_that_fails_in_any_way_is_one_sentence(tmp_path: Path) -> None:
+    init = "    def __init__(self, layer):\n        assert layer.depth >= 4, 'too shallow'\n"
+    (tmp_path / "idea.py").write_text(IDEA.replace("    def mix", f"{init}\n    def mix"))
+    request = {"variants": [{"name": "idea", "arguments": {}}]}
+    found = describe("--variant-file", str(tmp_path / "idea.py"), request=request)
+    assert found["checked"]["variants"] == ["AssertionError: too shallow"]

@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from jobs.errors import VariantError
 from jobs.operators.attention import Attention
 
 BATCH, HEADS, TOKENS, CHANNELS = 3, 2, 9, 4
@@ -90,6 +91,27 @@ def test_deviation_keeps_bfloat16_accuracy_on_values_far_from_zero(tokens: int, 
     found = Attention(q, k, x=v, memory={}, causal=causal).deviation(v).double()
     error = (found - exact).norm() / exact.norm()
     assert error <= (0.03 if tokens == 197 else 0.08)
+
+
+@pytest.mark.parametrize("product", ["__call__", "consensus", "deviation"])
+def test_no_later_token_leaks_even_under_dropout(product: str) -> None:
+    q, k, v = operands()
+    changed = v.detach().clone()
+    changed[..., -1, :] += 10
+    outputs = []
+    for values in (v, changed):
+        a = Attention(q, k, x=v, memory={}, causal=True, dropout=0.3)
+        torch.manual_seed(0)
+        outputs.append(getattr(a, product)(values)[..., :-1, :])
+    assert torch.equal(outputs[0], outputs[1])
+
+
+def test_the_dense_matrix_has_to_be_declared() -> None:
+    q, k, v = operands()
+    a = Attention(q, k, x=v, memory={})
+    a.needs = frozenset()
+    with pytest.raises(VariantError, match="declare needs"):
+        a.dense()
 
 
 def test_no_square_matrix_is_made() -> None:

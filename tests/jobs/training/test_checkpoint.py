@@ -40,3 +40,11 @@ def test_a_checkpoint_without_its_checksum_is_not_trusted(tmp_path: Path) -> Non
 
 def test_an_empty_folder_has_no_checkpoint(tmp_path: Path) -> None:
     assert checkpoint.newest(tmp_path / "none") == (None, [])
+
+
+def test_best_weights_live_as_long_as_a_checkpoint_refers_to_them(tmp_path: Path) -> None:
+    for step in (1, 3, 5):
+        checkpoint.save(checkpoint.best(tmp_path, step), {"step": step})
+    checkpoint.drop_best(tmp_path, keep=(3, 5))
+    assert sorted(path.name for path in tmp_path.glob("best-*.pt")) == ["best-3.pt", "best-5.pt"]
+    assert checkpoint.load(checkpoint.best(tmp_path, 3)) == {"step": 3}
