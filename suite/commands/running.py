@@ -61,7 +61,8 @@ def run(
     jobs = matrix.read(plan, variant_files=variant_file or (), select=select or (), exclude=exclude or (), seeds=seeds)
     machine = Machine.of(gpus_per_job=gpus, processes=processes, max_jobs=max_jobs, ray_address=ray_address)
     redo = Redo(everything=force, failed=retry_failed, stale=rerun == "stale")
-    listed = None if dry_run else _remember(jobs, runs)
+    command = _command(plan, runs, data, variant_file or ())
+    listed = None if dry_run else _remember(jobs, runs, command)
     seen = preview.of(jobs, runs, redo, machine)
     if not json:
         seen.show()
@@ -104,10 +105,20 @@ class Carried:
     complete_with: str  # the command that records what could not be recorded now
 
 
-def _remember(jobs: Matrix, runs: Path) -> Path:
+def _command(plan: str, runs: Path, data: Path | None, variant_files: Sequence[Path]) -> list[str]:
+    """What was typed as far as it says where things are, for the commands that the board prints."""
+    files = [word for path in variant_files for word in ("--variant-file", str(path))]
+    folders = [
+        *(("--runs", str(runs)) if runs != options.DEFAULT_RUNS else ()),
+        *(("--data", str(data)) if data else ()),
+    ]
+    return ["unsmooth", "run", plan, *folders, *files]
+
+
+def _remember(jobs: Matrix, runs: Path, command: Sequence[str]) -> Path:
     """Write down what is run, first of all: a runs folder that cannot be used is told before anything else."""
     with lock.hold(runs):
-        return manifest.remember(jobs.plan, jobs.jobs, jobs.catalogue, runs)
+        return manifest.remember(jobs.plan, jobs.jobs, jobs.catalogue, runs, command=command)
 
 
 def _carry_out(jobs: Matrix, listed: Path, wanted: Options, uri: str, *, json: bool, idle: bool) -> Carried:

@@ -90,12 +90,17 @@ def _grouped(rows: Iterable[Row], key: Callable[[Row], str]) -> list[list[Row]]:
 
 
 def _task(rows: Sequence[Row], tier: str) -> Task:
-    settings = _grouped(rows, lambda row: json.dumps(row.setting, sort_keys=True))
+    settings = _grouped(rows, _place)
     return Task(
         name=rows[0].task,
         metric=next((row.metric for row in rows if row.values()), rows[0].metric),
         settings=tuple(_setting(group, tier) for group in settings),
     )
+
+
+def _place(row: Row) -> str:
+    """What only comparable rows share: the setting, and what training starts from."""
+    return json.dumps([row.setting, row.upstream], sort_keys=True)
 
 
 def _setting(rows: Sequence[Row], tier: str) -> Setting:
@@ -141,7 +146,7 @@ def _order(entry: Entry) -> tuple[bool, int, float, str]:
 
 def _headline(rows: Sequence[Row], trials: Sequence[Trial]) -> str:
     variants, tasks = {row.variant for row in rows}, {row.task for row in rows}
-    settings = {json.dumps(row.setting, sort_keys=True) for row in rows}
+    settings = {_place(row) for row in rows}
     where = _counted(len(tasks), "task")
     if len(settings) > len(tasks):
         where += f" ({_counted(len(settings), 'setting')})"

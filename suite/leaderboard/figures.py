@@ -66,7 +66,8 @@ def _swept(task: Task) -> str | None:
 
 def _elsewhere(entry: Entry, argument: str) -> str:
     """Everything about a setting but the swept argument: what a line must not cross."""
-    return repr(sorted({**entry.row.setting, "arguments": _without(entry.row.setting["arguments"], argument)}.items()))
+    fixed = {**entry.row.setting, "upstream": entry.row.upstream}
+    return repr(sorted({**fixed, "arguments": _without(entry.row.setting["arguments"], argument)}.items()))
 
 
 def _without(arguments: Mapping[str, Any], argument: str) -> list[tuple[str, Any]]:

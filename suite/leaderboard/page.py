@@ -11,7 +11,6 @@ from plotly.offline import get_plotlyjs
 from suite.leaderboard import wording
 from suite.leaderboard.board import Board, Entry, Setting, Task
 from suite.leaderboard.figures import charts
-from suite.leaderboard.rows import Trial
 from suite.planning.labels import plain
 
 HERE = Path(__file__).parent
@@ -39,7 +38,7 @@ def _environment() -> Environment:
     environment = Environment(
         loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.globals.update(words=wording, plain=plain, rerun=rerun, slow=slowdown, common=common)
+    environment.globals.update(words=wording, plain=plain, slow=slowdown, common=common)
     return environment
 
 
@@ -71,11 +70,6 @@ def common(task: Task) -> list[str]:
     words = [setting.label.removeprefix(task.name).split() for setting in task.settings]
     shared = set(words[0]).intersection(*words[1:]) if len(words) > 1 else set()
     return [" ".join(word for word in label if word not in shared) for label in words]
-
-
-def rerun(board: Board, trial: Trial) -> str:
-    """The command that runs one job again."""
-    return f"unsmooth run {board.name}.yaml --select {trial.id} --force"
 
 
 def slowdown(entry: Entry, setting: Setting) -> float | None:

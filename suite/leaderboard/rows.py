@@ -1,22 +1,18 @@
-"""Files of a runs folder -> rows: one per setting, variant and arguments, holding one trial per seed."""
+"""Files of a runs folder -> rows: one per setting, start, variant and arguments, holding one trial per seed."""
 
 import dataclasses
-import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from jobs.contract import ContractError, JobFolder, JobSpec, Result, read_json
-from suite.planning.labels import variant_label
-from suite.planning.manifest import Manifest, PlannedJob
+from jobs.contract import ContractError, JobFolder, JobSpec, Result, canonical, read_json
+from suite.planning.labels import PROFILE, variant_label
+from suite.planning.manifest import Manifest, PlannedJob, origins
 
 BASELINE = "softmax"
 """Registry name of the empty variant, which every other row is compared to."""
-
-PROFILE = ("cosine", "residual", "rank", "norm")
-"""Over-smoothing metrics measured per layer."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -47,6 +43,7 @@ class Trial:
     git_sha: str | None = None
     dirty: bool = False
     device: str | None = None
+    rerun: str | None = None  # the command that runs it again, typed where the plan was run
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -71,7 +68,14 @@ class Row:
     arguments: Mapping[str, Any]
     metric: Metric
     trials: tuple[Trial, ...]
+    upstream: str | None = None  # entry whose checkpoints it starts from; None: from scratch
     profile: tuple[Curve, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Two jobs of one seed are two rows: were they one, a number would be lost."""
+        seeds = sorted(trial.seed for trial in self.trials)
+        if len(set(seeds)) < len(seeds):
+            raise ValueError(f"The row {self.name} in {self.label} has several jobs for one seed: {seeds}.")
 
     @property
     def task(self) -> str:
@@ -98,14 +102,15 @@ class Row:
 
 def read(runs: Path, manifest: Manifest) -> list[Row]:
     """The rows of a plan in its own order; what has not run yet or cannot be read is in them too."""
-    groups: dict[tuple[str, str, str], list[PlannedJob]] = defaultdict(list)
+    starts = origins(manifest.jobs)
+    groups: dict[bytes, list[PlannedJob]] = defaultdict(list)
     for job in manifest.jobs:
-        setting, arguments = json.dumps(job.spec.setting()), json.dumps(job.spec.variant_arguments, sort_keys=True)
-        groups[setting, job.spec.variant, arguments].append(job)
-    return [_row(runs, jobs, manifest) for jobs in groups.values()]
+        variant = (job.spec.variant, job.spec.variant_sha256, job.spec.variant_arguments)
+        groups[canonical({"row": [job.spec.setting(), starts[job.id], *variant]})].append(job)
+    return [_row(runs, jobs, manifest, starts[jobs[0].id]) for jobs in groups.values()]
 
 
-def _row(runs: Path, jobs: Sequence[PlannedJob], manifest: Manifest) -> Row:
+def _row(runs: Path, jobs: Sequence[PlannedJob], manifest: Manifest, upstream: str | None) -> Row:
     spec = jobs[0].spec
     results = {job.id: _result(runs / job.id) for job in jobs}
     finished = [result for result in results.values() if isinstance(result, Result) and result.numbers]
@@ -116,7 +121,11 @@ def _row(runs: Path, jobs: Sequence[PlannedJob], manifest: Manifest) -> Row:
         name=_name(spec),
         arguments=spec.variant_arguments,
         metric=_metric(finished, manifest.tasks.get(spec.task, {})),
-        trials=tuple(_trial(runs / job.id, job.spec.seed, results[job.id]) for job in jobs),
+        trials=tuple(
+            dataclasses.replace(_trial(runs / job.id, job.spec.seed, results[job.id]), rerun=manifest.rerun(job))
+            for job in jobs
+        ),
+        upstream=upstream,
         profile=tuple(_profile(result.numbers.get("profile", ()) for result in finished)),
     )
 

@@ -6,7 +6,7 @@ import json
 
 from suite.leaderboard import wording
 from suite.leaderboard.board import Board, Entry, Setting, Task
-from suite.leaderboard.rows import PROFILE
+from suite.planning.labels import PROFILE
 
 COLUMNS = (
     *("task", "setting", "variant", "arguments", "rank", "verdict", "metric", "unit", "better"),
@@ -16,15 +16,15 @@ COLUMNS = (
     *("step_s", "peak_bytes", "parameters", "status", "reason", "job_ids"),
 )
 
-_HEAD = "| # | variant | {metric} | difference to {baseline} | seeds | verdict |"
-_RULE = "|--:|:--|--:|--:|--:|:--|"
+_HEAD = "| # | variant | {metric} | sd | difference to {baseline} | seeds | verdict |"
+_RULE = "|--:|:--|--:|--:|--:|--:|:--|"
 
 
 def markdown(board: Board) -> str:
     """A heading per task, a table per setting, and why rows are missing numbers."""
     lines = [f"# {board.name}", "", board.headline, "", f"{standing(board)} {origin(board)}", ""]
     for task in board.tasks:
-        lines += [f"## {task.name}", "", f"Metric: {wording.direction(task.metric)}.", ""]
+        lines += [f"## {task.name}", "", f"Metric: {wording.direction(task.metric)}; {wording.SPREAD}.", ""]
         lines += [line for setting in task.settings for line in _section(task, setting)]
     return "\n".join(lines)
 
@@ -54,7 +54,8 @@ def _cells(entry: Entry) -> list[str]:
     difference = entry.comparison.estimate if entry.comparison else None
     compared = f"{wording.signed(difference.mean)} {wording.interval(difference)}".rstrip() if difference else "–"
     rank = str(entry.rank or "–")
-    return [rank, entry.row.name, wording.mean(entry.estimate), compared, wording.seeds(entry), wording.verdict(entry)]
+    numbers = [wording.mean(entry.estimate), wording.deviation(entry.estimate), compared]
+    return [rank, entry.row.name, *numbers, wording.seeds(entry), wording.verdict(entry)]
 
 
 def _cell(text: str) -> str:

@@ -5,6 +5,7 @@ from suite.leaderboard.rows import Metric
 from suite.leaderboard.statistics import Estimate
 
 MINUS = "\N{MINUS SIGN}"
+SPREAD = "mean ± half of its 95% interval over seeds; sd is the standard deviation over seeds"
 SYMBOLS = {"better": "▲", "worse": "▼", "not significant": "≈", "not judged": "·"}
 
 
@@ -31,6 +32,11 @@ def mean(estimate: Estimate | None) -> str:
         if estimate.half_width is None
         else f"{number(estimate.mean)} ± {number(estimate.half_width)}"
     )
+
+
+def deviation(estimate: Estimate | None) -> str:
+    """`2.00`, the standard deviation over seeds; a dash where fewer than two finished."""
+    return number(estimate.sd if estimate else None)
 
 
 def interval(estimate: Estimate | None) -> str:

@@ -5,6 +5,14 @@ from typing import Any
 
 from jobs.contract import JobSpec
 
+PROFILE = {
+    "cosine": "mean pairwise cosine",
+    "residual": "relative residual",
+    "rank": "effective rank",
+    "norm": "mean feature norm",
+}
+"""Over-smoothing metrics measured per layer, and what their axes say."""
+
 
 def variant_label(spec: JobSpec) -> str:
     """`neutreno[lam=0.6]`, or `softmax` for a variant without arguments."""

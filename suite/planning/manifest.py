@@ -4,6 +4,7 @@ runs/plans/<name>.json     Manifest: the plan's name and tier, its jobs in order
 """
 
 import dataclasses
+import shlex
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,6 +26,7 @@ class PlannedJob:
     label: str  # of the setting, the same for every variant and seed in it
     spec: JobSpec
     limits_s: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    variant_file: str | None = None  # where the variant comes from outside
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -36,6 +38,15 @@ class Manifest:
     created: str  # ISO 8601, UTC
     jobs: tuple[PlannedJob, ...]
     tasks: Mapping[str, Mapping[str, Any]]  # task -> {"metric": {name, unit, better}, "label": [argument names]}
+    command: tuple[str, ...] = ()  # what was typed to run it, without choosing jobs: unsmooth run PLAN ...
+
+    def rerun(self, job: PlannedJob) -> str | None:
+        """The command that runs one of its jobs again, typed in the same folder; None where it is not known."""
+        if not self.command:
+            return None
+        missing = job.variant_file if job.variant_file not in self.command else None
+        file = ("--variant-file", missing) if missing else ()
+        return shlex.join([*self.command, *file, "--seeds", str(job.spec.seed), "--select", job.id, "--force"])
 
     @classmethod
     def from_dict(cls, document: Mapping[str, Any], source: object) -> Self:
@@ -49,10 +60,10 @@ class Manifest:
             fields = {key: document[key] for key in ("name", "tier", "created", "tasks")}
         except (KeyError, TypeError) as error:
             raise ContractError(f"{source}: not a plan's manifest ({error!r}).") from error
-        return cls(**fields, jobs=jobs)
+        return cls(**fields, jobs=jobs, command=tuple(document.get("command", ())))
 
 
-def of(plan: Plan, jobs: Sequence[Job], catalogue: Catalogue) -> Manifest:
+def of(plan: Plan, jobs: Sequence[Job], catalogue: Catalogue, *, command: Sequence[str] = ()) -> Manifest:
     """The manifest of these jobs of the plan."""
     tasks = {job.spec.task: catalogue.tasks[job.spec.task] for job in jobs}
     labels = _labels(jobs, catalogue)
@@ -60,12 +71,27 @@ def of(plan: Plan, jobs: Sequence[Job], catalogue: Catalogue) -> Manifest:
         name=plan.name,
         tier=plan.tier,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
-        jobs=tuple(
-            PlannedJob(id=job.id, entry=job.entry, label=label, spec=job.spec, limits_s=dict(job.limits_s))
-            for job, label in zip(jobs, labels, strict=True)
-        ),
+        jobs=tuple(_planned(job, label, command) for job, label in zip(jobs, labels, strict=True)),
+        command=tuple(command),
         tasks={name: {"metric": dict(task.metric), "label": list(task.label)} for name, task in tasks.items()},
     )
+
+
+def _planned(job: Job, label: str, command: Sequence[str]) -> PlannedJob:
+    file = _typed(job.variant_file, command) if job.variant_file else None
+    limits_s = dict(job.limits_s)
+    return PlannedJob(id=job.id, entry=job.entry, label=label, spec=job.spec, limits_s=limits_s, variant_file=file)
+
+
+def _typed(file: Path, command: Sequence[str]) -> str:
+    """The path as the command has it, if it is in there."""
+    return next((word for word in command if Path(word).resolve() == file.resolve()), str(file))
+
+
+def origins(jobs: Sequence[Job | PlannedJob]) -> dict[str, str | None]:
+    """By job: the entry whose checkpoint it starts from, or its own where that is not among them; None: scratch."""
+    entries = {job.id: job.entry for job in jobs}
+    return {job.id: entries.get(job.spec.upstream, job.entry) if job.spec.upstream else None for job in jobs}
 
 
 def _labels(jobs: Sequence[Job], catalogue: Catalogue) -> list[str]:
@@ -84,15 +110,20 @@ def _labels(jobs: Sequence[Job], catalogue: Catalogue) -> list[str]:
 
 
 def _clashes(jobs: Sequence[Job], labels: Sequence[str]) -> list[list[int]]:
-    """Indices of the jobs that share a label although their settings differ."""
+    """Indices of the jobs that share a label although their settings, or what they start from, differ."""
+    starts = origins(jobs)
+    places = [canonical({"place": [job.spec.setting(), starts[job.id]]}) for job in jobs]
     groups: dict[str, list[int]] = {}
     for index, label in enumerate(labels):
         groups.setdefault(label, []).append(index)
-    return [group for group in groups.values() if len({canonical(jobs[i].spec.setting()) for i in group}) > 1]
+    return [group for group in groups.values() if len({places[i] for i in group}) > 1]
 
 
-def remember(plan: Plan, jobs: Sequence[Job], catalogue: Catalogue, runs: Path) -> Path:
+def remember(plan: Plan, jobs: Sequence[Job], catalogue: Catalogue, runs: Path, *, command: Sequence[str] = ()) -> Path:
     """Save the manifest of `jobs`, together with those run before that the plan still stands for, in its order.
+
+    Args:
+        command: what was typed, without choosing jobs; see Manifest.
 
     Raises:
         UsageError: the file of an earlier run is damaged.
@@ -105,7 +136,36 @@ def remember(plan: Plan, jobs: Sequence[Job], catalogue: Catalogue, runs: Path) 
     run = {job.id: job.spec.seed for job in jobs} | {job.id: job.spec.seed for job in before}
     seeds = sorted({*plan.seeds, *run.values()})
     kept = [job for job in expand(plan, catalogue, seeds=seeds) if job.id in run]
-    return save(of(plan, kept, catalogue), runs)
+    outside = _outside(before, kept, catalogue, runs)
+    return save(of(plan, [*kept, *outside], catalogue, command=command), runs)
+
+
+def _outside(before: Sequence[PlannedJob], kept: Sequence[Job], catalogue: Catalogue, runs: Path) -> list[Job]:
+    """Jobs run before with a file that is not given now, in the settings that the plan still has.
+
+    An edited file that is given again replaces its older self: one board shows one version of a variant.
+    """
+    places = {(job.entry, canonical(job.spec.setting())) for job in kept}
+    given = {*catalogue.variants, *catalogue.broken}
+    return [
+        _job(job)
+        for job in before
+        if job.spec.variant_sha256 is not None
+        and job.spec.variant not in given
+        and (job.entry, canonical(job.spec.setting())) in places
+        and (runs / job.id).is_dir()
+    ]
+
+
+def _job(planned: PlannedJob) -> Job:
+    return Job(
+        spec=planned.spec,
+        id=planned.id,
+        entry=planned.entry,
+        upstream=planned.spec.upstream,
+        limits_s=planned.limits_s,
+        variant_file=Path(planned.variant_file) if planned.variant_file else None,
+    )
 
 
 def folder(runs: Path) -> Path:

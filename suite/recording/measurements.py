@@ -12,13 +12,7 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from jobs.contract import JobFolder, JobSpec, Result, canonical, file_sha256, read_events, read_json
-
-PROFILE = {
-    "cosine": "mean pairwise cosine",
-    "residual": "relative residual",
-    "rank": "effective rank",
-    "norm": "mean feature norm",
-}
+from suite.planning.labels import PROFILE
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,13 +60,24 @@ def load(folder: Path) -> Recording:
     """
     job = JobFolder(folder)
     spec, result = JobSpec.load(job.spec), Result.load(job.result)
-    return Recording(folder=job, spec=spec, result=result, digest=file_sha256(job.result), row=row_key(spec))
+    return Recording(
+        folder=job, spec=spec, result=result, digest=file_sha256(job.result), row=row_key(spec, folder.parent)
+    )
 
 
-def row_key(spec: JobSpec) -> str:
-    """What the seeds of one row have in common, hashed."""
-    row = {"setting": spec.setting(), "variant": spec.variant, "arguments": spec.variant_arguments}
+def row_key(spec: JobSpec, runs: Path) -> str:
+    """What the seeds of one row have in common, hashed: an edited variant, or another start, is another row."""
+    row: dict[str, Any] = {"setting": spec.setting(), "variant": spec.variant, "arguments": spec.variant_arguments}
+    row |= {"sha256": spec.variant_sha256, "upstream": _start(spec, runs)}
     return hashlib.sha256(canonical(row)).hexdigest()[:16]
+
+
+def _start(spec: JobSpec, runs: Path) -> str | None:
+    """The row of the job whose checkpoint this one starts from; each seed has a job of its own there."""
+    if spec.upstream is None:
+        return None
+    path = JobFolder(runs / spec.upstream).spec
+    return row_key(JobSpec.load(path), runs) if path.exists() else "unknown"
 
 
 def parameters(spec: JobSpec, *, seed: bool) -> dict[str, str]:
@@ -80,6 +85,7 @@ def parameters(spec: JobSpec, *, seed: bool) -> dict[str, str]:
     flat = {key: value for key, value in spec.setting().items() if key not in ("arguments", "schema")}
     flat |= {f"task.{key}": value for key, value in spec.arguments.items()}
     flat |= {"variant": spec.variant, **{f"variant.{key}": value for key, value in spec.variant_arguments.items()}}
+    flat["variant_sha256"] = spec.variant_sha256
     flat |= {"seed": spec.seed} if seed else {}
     return {metric_key(key): str(value)[:6000] for key, value in flat.items() if value is not None}
 

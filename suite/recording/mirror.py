@@ -1,6 +1,7 @@
 """What lies where in MLflow, and how it gets there exactly once.
 
-    experiment unsmooth/<task>          tags unsmooth.row and unsmooth.job_id make every run findable
+    experiment unsmooth/<task>          tags unsmooth.row and unsmooth.job_id make every run findable,
+                                        unsmooth.runs says which runs folder it mirrors: others are left alone
       parent run, one per row           mean of the primary metric over its seeds
         child run, one per job          parameters, curves, final numbers, costs, profile by layer, files
     experiment unsmooth/leaderboard     one run per plan, the board's files as artefacts
@@ -10,6 +11,7 @@ Any other run of that job is what an interruption left, or an older result, and 
 """
 
 import hashlib
+import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from statistics import fmean, stdev
@@ -17,7 +19,7 @@ from statistics import fmean, stdev
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, Run
 
-from jobs.contract import file_sha256
+from jobs.contract import file_sha256, read_json, write_json
 from suite.planning.labels import variant_label
 from suite.planning.manifest import load_all
 from suite.recording.measurements import Recording, figure, load, measurements, metric_key, parameters, tags
@@ -26,16 +28,25 @@ BATCH = 1000
 """Metrics in one request: MLflow's own limit."""
 
 JOB, ROW, RECORDED, BOARD = "unsmooth.job_id", "unsmooth.row", "unsmooth.recorded", "unsmooth.board"
+RUNS = "unsmooth.runs"
+
+
+def identity(runs: Path) -> str:
+    """The id of a runs folder, made up once and kept in it: it stays the same when the folder moves."""
+    path = runs / ".id"
+    if not path.exists():  # there is one writer, so nobody else makes one up meanwhile
+        write_json(path, {"id": uuid.uuid4().hex})
+    return str(read_json(path)["id"])
 
 
 class Experiment:
-    """One MLflow experiment and what it holds already."""
+    """One MLflow experiment and what it holds already of one runs folder."""
 
-    def __init__(self, client: MlflowClient, name: str, artifacts: str | None) -> None:
+    def __init__(self, client: MlflowClient, name: str, artifacts: str | None, owner: str) -> None:
         self.id = _experiment_id(client, name, artifacts)
         self.jobs: dict[str, list[Run]] = {}
         self.rows: dict[str, list[Run]] = {}
-        for run in _all_runs(client, self.id):
+        for run in _all_runs(client, self.id, owner):
             for tag, index in ((JOB, self.jobs), (ROW, self.rows)):
                 if tag in run.data.tags and (tag == JOB or JOB not in run.data.tags):
                     index.setdefault(run.data.tags[tag], []).append(run)
@@ -50,10 +61,12 @@ def _experiment_id(client: MlflowClient, name: str, artifacts: str | None) -> st
     return str(found.experiment_id)
 
 
-def _all_runs(client: MlflowClient, experiment: str) -> Iterator[Run]:
-    token: str | None = None
+def _all_runs(client: MlflowClient, experiment: str, owner: str) -> Iterator[Run]:
+    owned, token = f"tags.`{RUNS}` = '{owner}'", None
     while True:
-        page = client.search_runs([experiment], max_results=BATCH, page_token=token, order_by=["attribute.start_time"])
+        page = client.search_runs(
+            [experiment], owned, max_results=BATCH, page_token=token, order_by=["attribute.start_time"]
+        )
         yield from page
         token = page.token
         if not token:
@@ -65,6 +78,7 @@ class Mirror:
 
     def __init__(self, runs: Path, uri: str) -> None:
         self.runs = runs
+        self.owner = identity(runs)
         self.client = MlflowClient(tracking_uri=uri)
         self.artifacts = (runs / "mlruns").as_uri() if uri.startswith("sqlite:") else None  # else the server decides
         self.experiments: dict[str, Experiment] = {}
@@ -73,7 +87,7 @@ class Mirror:
     def experiment(self, name: str) -> Experiment:
         """Read once, then kept up to date by the writing methods: there is one writer."""
         if name not in self.experiments:
-            self.experiments[name] = Experiment(self.client, f"unsmooth/{name}", self.artifacts)
+            self.experiments[name] = Experiment(self.client, f"unsmooth/{name}", self.artifacts, self.owner)
         return self.experiments[name]
 
     def forget(self) -> None:
@@ -86,7 +100,7 @@ class Mirror:
         experiment = self.experiment(recording.spec.task)
         whole = None
         for run in experiment.jobs.pop(name, []):
-            if whole is None and run.data.tags.get(RECORDED) == recording.digest:
+            if whole is None and _says(run, recording):
                 whole = run
             else:
                 self.client.delete_run(run.info.run_id)
@@ -116,7 +130,8 @@ class Mirror:
     def _keys(self, recording: Recording, experiment: Experiment) -> dict[str, str]:
         tier, _ = self.planned.get(recording.result.id, ("unknown", ""))
         parent = self._parent(recording, experiment).info.run_id
-        return {JOB: recording.spec.id, ROW: recording.row, "unsmooth.tier": tier, "mlflow.parentRunId": parent}
+        keys = {RUNS: self.owner, JOB: recording.spec.id, ROW: recording.row}
+        return {**keys, "unsmooth.tier": tier, "mlflow.parentRunId": parent}
 
     def _params(self, run_id: str, values: Mapping[str, str]) -> None:
         params = [Param(key, value) for key, value in values.items()]
@@ -128,7 +143,7 @@ class Mirror:
         if not known:
             _, label = self.planned.get(recording.result.id, ("", recording.spec.task))
             name = f"{variant_label(recording.spec)} · {label}"
-            run = self.client.create_run(experiment.id, run_name=name, tags={ROW: recording.row})
+            run = self.client.create_run(experiment.id, run_name=name, tags={RUNS: self.owner, ROW: recording.row})
             known = experiment.rows[recording.row] = [run]
         return known[0]
 
@@ -169,17 +184,24 @@ class Mirror:
         """Keep a plan's board as one run; False where the same files are there already."""
         experiment = _experiment_id(self.client, "unsmooth/leaderboard", self.artifacts)
         digest = _digest([f"{path.name} {file_sha256(path)}" for path in files])
-        boards = [run for run in _all_runs(self.client, experiment) if run.data.tags.get(BOARD) == name]
+        boards = [run for run in _all_runs(self.client, experiment, self.owner) if run.data.tags.get(BOARD) == name]
         for spare in boards[1:]:
             self.client.delete_run(spare.info.run_id)
         if boards and boards[0].data.tags.get(RECORDED) == digest:
             return False
-        run = boards[0] if boards else self.client.create_run(experiment, run_name=name, tags={BOARD: name})
+        keys = {RUNS: self.owner, BOARD: name}
+        run = boards[0] if boards else self.client.create_run(experiment, run_name=name, tags=keys)
         for path in files:
             self.client.log_artifact(run.info.run_id, str(path))
         self.client.set_terminated(run.info.run_id, "FINISHED")
         self.client.set_tag(run.info.run_id, RECORDED, digest)
         return True
+
+
+def _says(run: Run, recording: Recording) -> bool:
+    """Whether a run holds all of a job as it is on disk, in the row where it belongs."""
+    tags = run.data.tags
+    return (tags.get(RECORDED), tags.get(ROW)) == (recording.digest, recording.row)
 
 
 def _digest(lines: Sequence[str]) -> str:

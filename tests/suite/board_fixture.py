@@ -22,6 +22,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
 }
 GAIN = {"softmax": 0.0, "neutreno": 1.4, "centered": 0.9, "attnscale": 0.3, "featscale": -0.8, "value_residual": 1.1}
 LABELS = ("model", "depth")
+COMMAND = ("unsmooth", "run", "smoke", "--runs", "my runs")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -92,7 +93,7 @@ def write_runs(
                 jobs.append(PlannedJob(id=spec.id, entry=place.task, label=setting_label(spec, LABELS), spec=spec))
     tasks = {place.task: {"metric": place.metric, "label": list(LABELS)} for place in PLACES}
     created = "2026-11-23T08:00:00+00:00"
-    manifest = Manifest(name=name, tier=tier, created=created, jobs=tuple(jobs), tasks=tasks)
+    manifest = Manifest(name=name, tier=tier, created=created, jobs=tuple(jobs), tasks=tasks, command=COMMAND)
     save(manifest, runs)
     return manifest
 

@@ -1,6 +1,7 @@
 """The command line as its users meet it: exit codes, whole sentences, JSON, and a real run on the karate club."""
 
 import json
+import shlex
 import subprocess
 import sys
 
@@ -152,6 +153,17 @@ def test_finished_jobs_stay_and_a_recording_server_that_is_down_does_not_matter(
     assert "complete it later with: unsmooth record --runs runs --tracking-uri http://127.0.0.1:9" in done.stdout
     assert done.stdout.endswith("Leaderboard: runs/leaderboard.html\n")
     assert len(list((unsmooth.folder / "runs").glob("*/attempts/*"))) == 3
+
+
+@pytest.mark.usefixtures("first_run")
+@pytest.mark.parametrize("variant", ["neutreno", "my_idea"])
+def test_the_command_that_the_board_prints_for_a_job_works_in_the_same_folder(unsmooth: Command, variant: str) -> None:
+    rows = [entry["row"] for task in unsmooth.json("leaderboard")["tasks"] for entry in task["settings"][0]["entries"]]
+    (trial,) = next(row["trials"] for row in rows if row["variant"] == variant)
+    command = shlex.split(trial["rerun"])
+    done = unsmooth(*command[1:], "--dry-run")
+    assert (command[0], done.returncode) == ("unsmooth", 0), done.stderr
+    assert "1 job" in done.stdout
 
 
 @pytest.mark.usefixtures("first_run")

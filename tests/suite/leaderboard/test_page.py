@@ -30,12 +30,20 @@ def test_every_row_is_on_the_page(page: str, board: Board):
     assert page.count('<tr class="row') == len(board.entries()) == 30
     for entry in board.entries():
         for trial in entry.row.trials:
-            assert f"unsmooth run smoke.yaml --select {trial.id} --force" in page
+            options = f"--runs &#39;my runs&#39; --seeds {trial.seed} --select {trial.id} --force"
+            assert f"<code>unsmooth run smoke {options}</code>" in page
 
 
 def test_what_a_job_wrote_to_its_log_is_text_and_not_markup(page: str):
     assert "<script>alert(1)</script>" not in page
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
+
+
+def test_the_standard_deviation_over_seeds_has_a_column_of_its_own(page: str, board: Board):
+    assert "sd is the standard deviation over seeds" in page
+    for entry in board.entries():
+        if entry.estimate and entry.estimate.sd is not None:
+            assert f'<td class="number wide" data-value="{entry.estimate.sd}">{entry.estimate.sd:.2f}</td>' in page
 
 
 def test_development_results_are_marked(page: str, ranked: Board):

@@ -1,8 +1,12 @@
+import dataclasses
 import json
 from pathlib import Path
 
+import pytest
+
+from suite.leaderboard.board import build
 from suite.leaderboard.rows import Row, read
-from suite.planning.manifest import Manifest
+from suite.planning.manifest import Manifest, PlannedJob
 from tests.suite.board_fixture import LOG, write_runs
 
 
@@ -69,3 +73,41 @@ def test_uncommitted_changes_are_seen_even_where_a_killed_job_left_only_its_laun
     (attempt / "launch.json").write_text(json.dumps({**launch, "git": {"sha": "f00d", "dirty": True}}))
     trial = row(read(tmp_path, manifest), "classification", "softmax").trials[0]
     assert (trial.git_sha, trial.dirty) == ("f00d", True)
+
+
+def with_a_classifier_under_segmentation(manifest: Manifest) -> Manifest:
+    """Every segmentation job once more, starting from the classification job of its variant and seed."""
+    of = {(job.spec.task, job.spec.variant, job.spec.seed): job for job in manifest.jobs}
+    added = []
+    for (task, *key), job in of.items():
+        if task == "segmentation":
+            spec = dataclasses.replace(job.spec, upstream=of["classification", *key].id)
+            added.append(PlannedJob(id=spec.id, entry="pretrained", label="pretrained", spec=spec))
+    return dataclasses.replace(manifest, jobs=(*manifest.jobs, *added))
+
+
+def test_training_from_scratch_and_from_a_classifier_are_two_rows_and_two_settings(
+    folder: tuple[Path, Manifest], tmp_path: Path
+):
+    both = with_a_classifier_under_segmentation(folder[1])
+    rows = [one for one in read(tmp_path, both) if (one.task, one.variant) == ("segmentation", "softmax")]
+    assert [(one.upstream, [trial.seed for trial in one.trials]) for one in rows] == [
+        (None, [0, 1]),
+        ("classification", [0, 1]),
+    ]
+    task = next(task for task in build(tmp_path, both).tasks if task.name == "segmentation")
+    assert [len(setting.entries) for setting in task.settings] == [6, 6]
+
+
+def test_an_edited_variant_is_a_row_of_its_own(folder: tuple[Path, Manifest], tmp_path: Path):
+    first = folder[1].jobs[0]
+    specs = [dataclasses.replace(first.spec, variant="mine", variant_sha256=sha) for sha in ("aa", "bb")]
+    jobs = tuple(dataclasses.replace(first, id=spec.id, spec=spec) for spec in specs)
+    rows = read(tmp_path, dataclasses.replace(folder[1], jobs=jobs))
+    assert [[trial.id for trial in one.trials] for one in rows] == [[spec.id] for spec in specs]
+
+
+def test_two_jobs_of_one_seed_in_a_row_are_never_merged_silently(folder: tuple[Path, Manifest]):
+    one = row(read(*folder), "classification", "softmax")
+    with pytest.raises(ValueError, match="several jobs for one seed"):
+        dataclasses.replace(one, trials=one.trials + one.trials[:1])

@@ -1,5 +1,6 @@
 """What a run was asked to do can be read back without the plan file."""
 
+import dataclasses
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,8 @@ import pytest
 from jobs.contract import ContractError
 from suite.errors import UsageError
 from suite.planning import manifest
-from suite.planning.plan import Choice, Entry, Plan, expand
+from suite.planning.catalogue import Catalogue
+from suite.planning.plan import Choice, Entry, Plan, expand, with_outside_variants
 from tests.suite.described import catalogue
 
 PLAN = Plan(
@@ -85,3 +87,61 @@ def test_a_manifest_without_jobs_is_refused(tmp_path: Path) -> None:
     path.write_text('{"schema": 1, "name": "part"}')
     with pytest.raises(ContractError, match="not a plan's manifest"):
         manifest.load(path)
+
+
+def test_what_a_job_starts_from_tells_settings_apart_too() -> None:
+    entries = (
+        Entry(name="scratch", task="graph"),
+        Entry(name="before", task="graph", steps=7),
+        Entry(name="after", task="graph", upstream="before"),
+    )
+    plan = Plan(name="p", tier="ranked", seeds=(0,), entries=entries, variants=(Choice(name="softmax"),))
+    labels = [job.label for job in manifest.of(plan, expand(plan, catalogue()), catalogue()).jobs]
+    assert len(set(labels)) == 3
+    assert [label.rpartition(" ")[2] for label in labels] == ["(scratch)", "(before)", "(after)"]
+
+
+def run_with(given: Catalogue, runs: Path) -> manifest.Manifest:
+    plan = with_outside_variants(PLAN, given)
+    command = ["unsmooth", "run", "both", *(w for f in given.variant_files for w in ("--variant-file", str(f)))]
+    return manifest.load(manifest.remember(plan, expand(plan, given), given, runs, command=command))
+
+
+def without_file(found: Catalogue) -> Catalogue:
+    variants = {name: variant for name, variant in found.variants.items() if name != "pooled"}
+    return dataclasses.replace(found, variants=variants, broken={}, variant_files=())
+
+
+def with_file(found: Catalogue, sha256: str) -> Catalogue:
+    variants = {**found.variants, "pooled": dataclasses.replace(found.variants["pooled"], sha256=sha256)}
+    files = (found.variants["pooled"].source,)
+    return dataclasses.replace(found, variants=variants, broken={}, variant_files=files)
+
+
+def test_an_outside_variant_stays_when_another_command_does_not_name_its_file(tmp_path: Path) -> None:
+    first = [job for job in run_with(with_file(catalogue(), "aa"), tmp_path).jobs if job.spec.variant == "pooled"]
+    for job in first[:-1]:
+        (tmp_path / job.id).mkdir()
+    second = run_with(without_file(catalogue()), tmp_path)
+    kept = [job for job in second.jobs if job.spec.variant == "pooled"]
+    assert kept == first[:-1]  # the last one has no folder
+    again = second.rerun(kept[0])
+    file = catalogue().variants["pooled"].source
+    assert again == f"unsmooth run both --variant-file {file} --seeds 0 --select {kept[0].id} --force"
+
+
+def test_an_edited_outside_variant_replaces_its_older_self(tmp_path: Path) -> None:
+    for job in run_with(with_file(catalogue(), "aa"), tmp_path).jobs:
+        (tmp_path / job.id).mkdir()
+    left = run_with(with_file(catalogue(), "bb"), tmp_path).jobs
+    assert {job.spec.variant_sha256 for job in left} == {None, "bb"}
+
+
+def test_the_command_names_a_file_once_and_as_it_was_typed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    found = with_file(catalogue(), "aa")
+    pooled = dataclasses.replace(found.variants["pooled"], source=tmp_path / "my.py")
+    found = dataclasses.replace(found, variants={**found.variants, "pooled": pooled}, variant_files=(pooled.source,))
+    plan = with_outside_variants(PLAN, found)
+    written = manifest.of(plan, expand(plan, found), found, command=["unsmooth", "run", "p", "--variant-file", "my.py"])
+    assert (written.rerun(written.jobs[-1]) or "").count("my.py") == 1

@@ -11,10 +11,11 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run, ViewType
 
-from jobs.contract import JobFolder, Result
+from jobs.contract import JobFolder, JobSpec, Result
 from suite.planning.manifest import Manifest
 from suite.recording import record
-from suite.recording.mirror import Mirror
+from suite.recording.measurements import row_key
+from suite.recording.mirror import Mirror, identity
 from tests.suite.board_fixture import write_runs
 from tests.suite.mlflow_server import Server
 
@@ -198,6 +199,37 @@ def test_the_board_is_one_run_whose_files_are_replaced(scratch: Mirror, tmp_path
     assert experiment is not None
     (board,) = scratch.client.search_runs([experiment.experiment_id])
     assert Path(scratch.client.download_artifacts(board.info.run_id, "leaderboard.html")).read_text() == "second"
+
+
+def test_an_edited_variant_and_another_start_are_rows_of_their_own(scratch: Mirror, manifest: Manifest):
+    def key(spec: JobSpec) -> str:
+        return row_key(spec, scratch.runs)
+
+    first, second, other = (manifest.jobs[index].spec for index in (0, 1, 2))
+    assert key(first) == key(second) != key(other)  # two seeds of one row, and another variant
+    assert key(dataclasses.replace(first, variant_sha256="aa")) != key(dataclasses.replace(first, variant_sha256="bb"))
+    started = [dataclasses.replace(first, upstream=one.id) for one in (first, second, other)]
+    assert len({key(spec) for spec in [first, *started]}) == 3
+
+
+def test_two_runs_folders_share_a_server_and_leave_each_other_alone(tmp_path: Path, manifest: Manifest):
+    name, uri = chosen(manifest)[0], record.default_uri(tmp_path)
+    page = tmp_path / "leaderboard.html"
+    page.write_text("board")
+    folders = [tmp_path / "mine", tmp_path / "yours"]
+    for runs in folders:
+        write_runs(runs)
+    path = JobFolder(folders[1] / name).result
+    dataclasses.replace(Result.load(path), cost={"wall_s": 99.0}).save(path)
+    for written in (True, False):
+        for runs in folders:
+            mirror = Mirror(runs, uri)
+            assert mirror.job(name) is written
+            mirror.summarise([name])
+            assert mirror.board("smoke", [page]) is written
+    runs = everything(uri)
+    assert Counter(run.data.tags["unsmooth.runs"] for run in runs) == dict.fromkeys(map(identity, folders), 3)
+    assert {run.data.metrics["seeds"] for run in runs if "seeds" in run.data.metrics} == {1}
 
 
 @pytest.fixture
