@@ -4,6 +4,7 @@ Every finding is a pair (where, what): `("variants[2].arguments.lam", "must be a
 """
 
 import dataclasses
+import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -134,6 +135,8 @@ def _arguments(given: Mapping[str, Any], owner: Task | Variant) -> Iterator[Find
 
 def mistyped(value: object, argument: Argument) -> str | None:
     """Why `value` cannot be of the argument's type; None if it can, or if only the code itself can tell."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return f"must be a finite number, got {value}."
     if argument.choices:
         allowed = ", ".join(map(str, argument.choices))
         return None if value in argument.choices else f"must be one of {allowed}, got {value!r}."

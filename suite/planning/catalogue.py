@@ -21,7 +21,7 @@ from jobs.contract import SCHEMA, ContractError, canonical, file_sha256, read_js
 from suite.errors import CatalogueError, UsageError
 
 PACKAGE = Path(jobs.contract.__file__).parent
-LIMIT_S = 180.0
+LIMIT_S = 60.0
 """Time allowed for one description [s]; importing torch and the frameworks takes 5-20 s on a slow disk."""
 
 KEPT = 64
@@ -183,20 +183,26 @@ def load(*, variant_files: Sequence[Path] = (), limit_s: float = LIMIT_S) -> Cat
     files = [path.resolve() for path in variant_files]
     try:
         return Catalogue.from_dict(describe(files, Request(), limit_s), files)
-    except CatalogueError:
+    except CatalogueError as error:
         if not files:
             raise
-    return _without_fatal(files, limit_s)
+        fatal = {files[0]: str(error)} if len(files) == 1 else _fatal(files, limit_s)
+    return _without(fatal, files, limit_s)
 
 
-def _without_fatal(files: Sequence[Path], limit_s: float) -> Catalogue:
-    """Set apart the files that kill or hang the child, so that the others still run."""
+def _fatal(files: Sequence[Path], limit_s: float) -> dict[Path, str]:
+    """The files that kill or hang the child, each with what came of it."""
     fatal: dict[Path, str] = {}
     for path in files:
         try:
             describe([path], Request(), limit_s)
         except CatalogueError as error:
             fatal[path] = str(error)
+    return fatal
+
+
+def _without(fatal: Mapping[Path, str], files: Sequence[Path], limit_s: float) -> Catalogue:
+    """What the other files add, with the fatal ones set apart, so that the rest still runs."""
     usable = [path for path in files if path not in fatal]
     catalogue = Catalogue.from_dict(describe(usable, Request(), limit_s), usable)
     broken = {path.stem: Broken(path.stem, path, problem, file_sha256(path)) for path, problem in fatal.items()}

@@ -246,6 +246,8 @@ def _selected(jobs: list[Job], catalogue: Catalogue, select: Sequence[str], excl
     subjects = [_subject(job, catalogue) for job in jobs]
     wanted = _matching(subjects, select, "--select") if select else set(range(len(jobs)))
     wanted -= _matching(subjects, exclude, "--exclude")
+    if not wanted:
+        raise UsageError("--exclude leaves no job of this plan; exclude less.")
     ids = {jobs[index].id for index in wanted}
     for job in reversed(jobs):  # dependants come last, so one pass reaches every upstream of an upstream
         if job.id in ids and job.upstream:

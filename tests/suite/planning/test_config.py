@@ -142,6 +142,7 @@ variants:
         ({"arguments": {"depth": 2.5}}, "tasks[0].arguments.depth: must be a whole number, got 2.5."),
         ({"arguments": {"depth": [2, True]}}, "tasks[0].arguments.depth: must be a whole number, got True."),
         ({"arguments": {"dropout": "high"}}, "tasks[0].arguments.dropout: must be a number, got 'high'."),
+        ({"arguments": {"dropout": float("nan")}}, "tasks[0].arguments.dropout: must be a finite number, got nan."),
         ({"arguments": {"depth": []}}, "tasks[0].arguments.depth: is an empty list, which stands for no job;"),
         ({"precision": "float16"}, "tasks[0].precision: must be 'float32' or 'bfloat16', got 'float16'."),
         ({"limits_s": {"train": -1}}, "tasks[0].limits_s.train: must be > 0, got -1."),

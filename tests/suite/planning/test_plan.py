@@ -191,3 +191,8 @@ def test_values_of_another_kind_never_match() -> None:
         plan(IMAGES, variants=(Choice(name="pooled", arguments=arguments),)), catalogue(), select=["pooled[kind=max]"]
     )
     assert [job.spec.variant_arguments["kind"] for job in chosen] == ["max"]
+
+
+def test_excluding_every_job_is_refused() -> None:
+    with pytest.raises(UsageError, match="--exclude leaves no job"):
+        expand(MATRIX, catalogue(), exclude=["*"])
