@@ -17,7 +17,7 @@ from suite.commands.preview import Machine
 from suite.planning import manifest
 from suite.recording import record
 from suite.recording.record import Summary
-from suite.running import lock, progress
+from suite.running import lock, progress, state
 from suite.running.agenda import Redo
 from suite.running.driver import Options
 
@@ -133,7 +133,7 @@ def _carry_out(jobs: Matrix, listed: Path, wanted: Options, uri: str, *, json: b
     published = record.publish(runs, files, uri, name=jobs.plan.name)
     return Carried(
         plan=jobs.plan.name,
-        counts=Counter(result.status for result in results),
+        counts=Counter(state.of_result(result, name="").state for result in results),
         results=results,
         names={job.id: job.name for job in jobs.jobs},
         board=files,
@@ -145,8 +145,10 @@ def _carry_out(jobs: Matrix, listed: Path, wanted: Options, uri: str, *, json: b
 def _show(carried: Carried) -> None:
     counts = ", ".join(f"{number} {status}" for status, number in sorted(carried.counts.items()))
     output.say(f"{len(carried.results)} jobs: {counts}.")
+    if carried.counts.get("interrupted"):
+        output.say("Interrupted jobs have kept their state: run the same command again to go on.")
     for result in carried.results:
-        if result.status in ("failed", "blocked"):
+        if result.status in ("failed", "blocked") and result.failure != "preempted":
             kind = f"{result.status} ({result.failure})" if result.failure else result.status
             output.say(
                 f"{result.id} {carried.names[result.id]}: {kind}: {result.reason} {result.advice or ''}".rstrip()
