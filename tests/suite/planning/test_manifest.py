@@ -92,13 +92,12 @@ def test_a_manifest_without_jobs_is_refused(tmp_path: Path) -> None:
 def test_what_a_job_starts_from_tells_settings_apart_too() -> None:
     entries = (
         Entry(name="scratch", task="graph"),
-        Entry(name="before", task="graph", steps=7),
+        Entry(name="before", task="graph", arguments={"depth": 8}),
         Entry(name="after", task="graph", upstream="before"),
     )
     plan = Plan(name="p", tier="ranked", seeds=(0,), entries=entries, variants=(Choice(name="softmax"),))
     labels = [job.label for job in manifest.of(plan, expand(plan, catalogue()), catalogue()).jobs]
-    assert len(set(labels)) == 3
-    assert [label.rpartition(" ")[2] for label in labels] == ["(scratch)", "(before)", "(after)"]
+    assert [label.rpartition(" ")[2] for label in labels] == ["(scratch)", "depth=8", "(after)"]
 
 
 def run_with(given: Catalogue, runs: Path) -> manifest.Manifest:
