@@ -6,10 +6,10 @@ RUNS ?= runs
 DATA ?=
 ONE_THREAD := OMP_NUM_THREADS=1
 
-.PHONY: quickstart test lint install clean help
+.PHONY: quickstart test test-heavy lint install clean help
 
 help:  ## Say what there is
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
 
 install: $(VENV)/.installed  ## Make .venv with everything in it
 
@@ -21,8 +21,11 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 quickstart: install  ## Run the smoke benchmark on embedded data and print where the leaderboard is
 	$(BIN)/unsmooth run jobs/plans/smoke.yaml --runs $(RUNS)
 
-test: install lint  ## Lint, then run every test
-	$(ONE_THREAD) $(BIN)/python -m pytest -n 2 --dist worksteal
+test: install lint  ## Lint, then run every test but the heavy ones
+	$(ONE_THREAD) $(BIN)/python -m pytest -n 2 --dist worksteal -m "not heavy"
+
+test-heavy: install  ## Run the heavy tests: process gangs, DeepSpeed, whole recipes
+	$(ONE_THREAD) $(BIN)/python -m pytest -n 2 --dist worksteal -m heavy
 
 lint: install  ## Style, types and layers
 	$(BIN)/ruff check .

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from jobs.errors import DataError, VariantError
+from jobs.portion import Portion
 
 
 @dataclasses.dataclass(frozen=True)
@@ -129,7 +130,9 @@ Plug = Callable[[Layer], Variant]
 """Builds the variant of one layer; a host calls it once per layer."""
 
 Draw = tuple[int, int]
-"""One training sample: (epoch, index). Augmentation draws its random numbers from (seed, epoch, index)."""
+"""One training sample: (round, index). Augmentation draws its random numbers from (seed, round, index).
+
+The round is the epoch, or epoch * repeats + copy where a task repeats its samples."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -174,11 +177,19 @@ class Task(ABC):
     steps: ClassVar[int]
     global_batch: int
     """Samples per step: the class's default, in a job the spec's."""
-    full_batch: ClassVar[bool] = False
+    engines: ClassVar[tuple[str, ...]] = ("ddp",)
+    """Those of `jobs.contract.ENGINES` that can train it."""
+    full_batch: bool = False
     """Whether every process sees every sample (one graph cannot be dealt out)."""
     evaluates_together: ClassVar[bool] = False
     """Whether all processes share an evaluation; False: the first one does it alone."""
 
+    portion: Portion = Portion()
+    """What this process evaluates where `evaluates_together`; set before training."""
+    repeats: int = 1
+    """Repeated augmentation: how often an epoch visits each sample it draws."""
+    average: float | None = None
+    """Decay of an exponential moving average of the weights, tested beside them as `ema_<metric>`."""
     evaluate_every: int | None = None
     """Steps between validations; None: none before the end."""
     patience: int | None = None

@@ -40,6 +40,9 @@ FAILURES = (
 )
 """Failure classes, from "try again, free of charge" to "a finding"; `error` is everything unforeseen."""
 
+ENGINES = ("ddp", "zero1", "zero2", "zero3", "fairseq")
+"""Who trains: torch's DDP, DeepSpeed's ZeRO stages, or fairseq's own trainer; a task names those it can use."""
+
 PHASES = ("start", "build", "train", "evaluate")
 """Phases a job passes through, in this order; each has its own time limit."""
 
@@ -135,8 +138,9 @@ class JobSpec(_Document):
     global_batch: int
     precision: str = "float32"  # or "bfloat16" (autocast)
     threads: int = 1
-    engine: str = "ddp"
+    engine: str = "ddp"  # one of ENGINES: who averages gradients and updates weights
     compile: bool = False
+    deterministic: bool = False  # torch's deterministic kernels, on pain of an error where there is none
     upstream: str | None = None  # id of the job whose checkpoint this one starts from
     schema: int = SCHEMA
 
@@ -144,6 +148,13 @@ class JobSpec(_Document):
     def id(self) -> str:
         """First 16 hex digits of the SHA-256 of the canonical JSON."""
         return hashlib.sha256(canonical(self.to_dict())).hexdigest()[:16]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Every field; one that came later only where it says something, so that earlier ids and files stand."""
+        document = super().to_dict()
+        if not self.deterministic:
+            del document["deterministic"]
+        return document
 
     def setting(self) -> dict[str, Any]:
         """What a variant is compared under: the spec without variant, seed and upstream."""
@@ -157,6 +168,7 @@ class Launch(_Document):
 
     attempt: int
     runtime: str = "local"
+    environment: str = "main"  # which Python environment or image: "main", or "fairseq"
     image: str | None = None
     processes: int = 1
     devices: list[int] = dataclasses.field(default_factory=list)  # GPU indices; empty means CPU

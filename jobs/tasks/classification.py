@@ -53,6 +53,7 @@ class Classification(Task):
     }
     metrics = (Metric("top1", "%", "higher"), Metric("top5", "%", "higher"), Metric("loss", "nat", "lower"))
     label = ("model", "image_size", "depth", "width")
+    engines = ("ddp", "zero1", "zero2", "zero3")
     steps = 150
     global_batch = 32
 

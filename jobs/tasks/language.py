@@ -53,6 +53,7 @@ class Language(Task):
     )
     selection = Metric("loss", "nat", "lower")
     label = ("depth", "context")
+    engines = ("ddp", "zero1", "zero2", "zero3")
     steps = 120
     global_batch = 16
 

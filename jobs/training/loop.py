@@ -140,7 +140,14 @@ class Trainer:
         if self.progress.finished:
             return iter(())
         spec = self.run.spec
-        order = Order(self.task.samples(), spec.global_batch, spec.seed, start=self.progress.step, stop=spec.steps)
+        order = Order(
+            self.task.samples(),
+            spec.global_batch,
+            spec.seed,
+            start=self.progress.step,
+            stop=spec.steps,
+            repeats=self.task.repeats,
+        )
         share = Share(self.task, self.run)
         return iter(
             DataLoader(

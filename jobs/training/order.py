@@ -11,10 +11,14 @@ from jobs.randomness import generator
 
 
 class Order(Sampler[list[Draw]]):
-    """Global batches from step `start` to `stop`; every epoch is its own permutation, and batches run across epochs."""
+    """Global batches from step `start` to `stop`; every epoch is its own permutation, and batches run across epochs.
 
-    def __init__(self, samples: int, batch: int, seed: int, *, start: int, stop: int) -> None:
-        self.samples, self.batch, self.seed = samples, batch, seed
+    With `repeats` > 1 an epoch still has `samples` draws: the first of its permutation, each `repeats` times in a row
+    (repeated augmentation; Hoffer et al., "Augment Your Batch", CVPR 2020).
+    """
+
+    def __init__(self, samples: int, batch: int, seed: int, *, start: int, stop: int, repeats: int = 1) -> None:
+        self.samples, self.batch, self.seed, self.repeats = samples, batch, seed, repeats
         self.start, self.stop = start, stop
         self._permutation = functools.lru_cache(maxsize=2)(self._permute)
 
@@ -27,7 +31,7 @@ class Order(Sampler[list[Draw]]):
 
     def _draw(self, position: int) -> Draw:
         epoch, place = divmod(position, self.samples)
-        return epoch, self._permutation(epoch)[place]
+        return epoch * self.repeats + place % self.repeats, self._permutation(epoch)[place // self.repeats]
 
     def _permute(self, epoch: int) -> list[int]:
         order: list[int] = torch.randperm(self.samples, generator=generator(self.seed, "order", epoch)).tolist()

@@ -46,3 +46,11 @@ def test_derived_seeds_stay_what_they_were() -> None:
     assert randomness.derive(0, "weights") == randomness.derive(0, "weights")
     assert randomness.derive(0, "weights") != randomness.derive(1, "weights")
     assert randomness.derive(0, "variant", 1) == 7114055140922476503
+
+
+def test_repeated_samples_come_in_rounds_of_their_own() -> None:
+    first, second = Order(9, 9, seed=0, start=0, stop=2, repeats=3)
+    assert [index for _, index in first] == [index for _, index in first[::3] for _ in range(3)]
+    assert [place for place, _ in first] == [0, 1, 2] * 3
+    assert [place for place, _ in second] == [3, 4, 5] * 3
+    assert len(set(first + second)) == 18
