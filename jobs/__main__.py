@@ -6,6 +6,7 @@ Exit codes: 0 done (also skipped), 75 preempted with a checkpoint written, 1 fai
 import argparse
 import errno
 import os
+import re
 import sys
 import traceback
 from pathlib import Path
@@ -13,12 +14,16 @@ from pathlib import Path
 import torch
 
 from jobs.contract import EXIT_PREEMPTED, JobFolder, JobSpec, Launch, Result
-from jobs.errors import DiskFull, JobError, OutOfMemory, Preempted, Skipped, VariantError
+from jobs.errors import DiskFull, JobError, OutOfMemory, PeerLost, Preempted, Skipped, VariantError
+from jobs.training.attempt import Run
+from jobs.training.energy import Meter, counters
 from jobs.training.events import Events
-from jobs.training.loop import Run
 from jobs.training.processes import Processes
 from jobs.training.run import execute, variant_class
 from jobs.training.stop import Stop
+
+_PEER = re.compile(r"Connection (closed|reset) by peer|Broken pipe|NCCL.*(remote process exited|timed? ?out)", re.I)
+"""What a collective says when the process at the other end is gone."""
 
 
 def main(arguments: list[str]) -> int:
@@ -38,15 +43,23 @@ def main(arguments: list[str]) -> int:
             stop.ignore()
         except Exception as error:  # noqa: BLE001  # the one place: whatever happened becomes a result
             result = _failed(run, error)
-            if not isinstance(error, (Preempted, Skipped)):
+            if not isinstance(error, Preempted | Skipped):
                 traceback.print_exc()
-        if run.processes.leads and result.failure != "preempted":
-            result.save(run.folder.attempt(run.launch.attempt).output)
+        _leave(run, result)
     finally:
         run.processes.close()
     if result.failure == "preempted":
         return EXIT_PREEMPTED
     return 1 if result.status == "failed" else 0
+
+
+def _leave(run: Run, result: Result) -> None:
+    """Write the output: the leading process any, another one its own failure; whoever lost a peer leaves it to that."""
+    output = run.folder.attempt(run.launch.attempt).output
+    if result.failure in (Preempted.failure, PeerLost.failure):
+        return
+    if run.processes.leads or (result.status == "failed" and not output.exists()):
+        result.save(output)
 
 
 def _open(folder: JobFolder, number: int | None, stop: Stop) -> Run:
@@ -57,9 +70,14 @@ def _open(folder: JobFolder, number: int | None, stop: Stop) -> Run:
         Launch(attempt=number).save(folder.attempt(number).launch)
     attempt = folder.attempt(number)
     torch.set_num_threads(spec.threads)
+    if spec.deterministic:
+        os.environ["CUBLAS_WORKSPACE_CONFIG"] = ":4096:8"  # what makes cuBLAS repeat itself; read when it starts
+        torch.use_deterministic_algorithms(True)
     processes = Processes()
     events = Events(attempt.events if processes.leads else None)
-    return Run(spec, Launch.load(attempt.launch), folder, events, processes, stop)
+    metered = processes.device.type == "cuda" or processes.leads  # a processor is shared by all, a GPU is not
+    meter = Meter(counters(processes.device) if metered else [])
+    return Run(spec, Launch.load(attempt.launch), folder, events, processes, stop, meter)
 
 
 def _failed(run: Run, error: Exception) -> Result:
@@ -67,7 +85,8 @@ def _failed(run: Run, error: Exception) -> Result:
     known = _classify(run, error)
     failure = None if isinstance(known, Skipped) else known.failure
     reason = str(known)
-    run.events.write("preempted" if failure == "preempted" else "failed", failure=failure, reason=reason)
+    if not isinstance(known, PeerLost):
+        run.events.write("preempted" if failure == "preempted" else "failed", failure=failure, reason=reason)
     status = "skipped" if failure is None else "failed"
     advice = known.advice
     return Result(
@@ -83,6 +102,8 @@ def _classify(run: Run, error: Exception) -> JobError:
         return OutOfMemory(text.splitlines()[0])
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         return DiskFull(text)
+    if run.processes.count > 1 and _PEER.search(text):
+        return PeerLost(text.splitlines()[0])
     place = _line_in_variant(run, error)
     if place:
         return VariantError(f"{place}: {text.splitlines()[0]}")

@@ -6,6 +6,7 @@ JobError
 ├── OutOfMemory    oom             the device or the machine has no memory left
 ├── DiskFull       disk            the runs folder's disk or quota is full
 ├── NotFinite      nan             the loss or a metric became NaN or infinite
+├── PeerLost       killed          another process of the job is gone; what it died of counts
 ├── Preempted      preempted       the job was asked to stop; its state is on disk
 └── Skipped        (no failure)    the variant says that it does not apply here, and why
 """
@@ -53,6 +54,13 @@ class NotFinite(JobError):
 
     failure = "nan"
     advice = "A finding: this variant diverges under these settings. Other arguments make another row."
+
+
+class PeerLost(JobError):
+    """Another process of the job is gone; what it died of counts."""
+
+    failure = "killed"
+    advice = "Start the same command again; the job resumes from its checkpoint."
 
 
 class Preempted(JobError):

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from jobs.api import Variant
+from jobs.api import Task, Variant
 
 Row = dict[str, Any]
 """stack, layer, site, then cosine, residual, rank and norm."""
@@ -74,6 +74,19 @@ def measure(x: Tensor) -> dict[str, float]:
     """All four metrics of (..., N, C), each averaged over the leading dimensions."""
     x = x.detach().float()
     return {name: metric(x).double().mean().item() for name, metric in METRICS.items()}
+
+
+@torch.no_grad()
+def profile(task: Task, model: nn.Module) -> list[Row]:
+    """The metrics of every layer on the task's fixed evaluation batch; the model's mode stays as it is."""
+    training = model.training
+    model.eval()
+    try:
+        with listen(task.blocks(model)) as rows:
+            task.probe(model)
+    finally:
+        model.train(training)
+    return sorted(rows, key=lambda row: (row["stack"], row["site"], row["layer"]))
 
 
 @contextmanager

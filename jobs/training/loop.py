@@ -10,73 +10,30 @@ import math
 import statistics
 import time
 from collections.abc import Iterator
-from contextlib import nullcontext
 from typing import Any, Literal
 
 import torch
-from torch import nn
-from torch.utils.data import DataLoader, Dataset
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
 
 from jobs import randomness
-from jobs.api import Draw, Task
-from jobs.contract import JobFolder, JobSpec, Launch
+from jobs.api import Task
 from jobs.errors import JobError, NotFinite, Preempted
+from jobs.metrics import smoothness
+from jobs.portion import Portion
 from jobs.training import checkpoint
-from jobs.training.events import Events
+from jobs.training.attempt import Progress, Run
+from jobs.training.average import Average
+from jobs.training.cost import peak_bytes
+from jobs.training.engine import Engine, Torch, Weights, autocast
 from jobs.training.order import Order
-from jobs.training.processes import Processes
-from jobs.training.stop import Stop
+from jobs.training.share import Share
+from jobs.training.writer import Writer, snapshot
 
 _CURVE_POINTS = 100
 """Training losses reported per job, at steps that depend on the spec alone."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Run:
-    """What one attempt works with."""
-
-    spec: JobSpec
-    launch: Launch
-    folder: JobFolder
-    events: Events
-    processes: Processes
-    stop: Stop
-    began: float = dataclasses.field(default_factory=time.monotonic)
-
-
-@dataclasses.dataclass
-class Progress:
-    """What a checkpoint carries beside weights, optimizer and random streams."""
-
-    step: int = 0  # steps completed
-    finished: bool = False
-    train_s: float = 0.0
-    wall_s: float = 0.0  # of all attempts, up to the checkpoint
-    best_step: int | None = None
-    best_value: float | None = None
-    stale: int = 0  # validations since the best one
-    curve: list[dict[str, float]] = dataclasses.field(default_factory=list)  # one entry per validation
-
-
-class Share(Dataset[list[Any]]):
-    """This process's share of each global batch, as micro-batches."""
-
-    def __init__(self, task: Task, run: Run) -> None:
-        self.task = task
-        ranks = 1 if task.full_batch else run.processes.count
-        batch = run.spec.global_batch
-        if batch % ranks:
-            fitting = ", ".join(str(n) for n in range(1, 9) if batch % n == 0)
-            raise JobError(f"global_batch {batch} is not divisible by {ranks} processes; use {fitting} of them.")
-        self.start = 0 if task.full_batch else run.processes.rank * (batch // ranks)
-        self.size = batch // ranks
-        self.micro = min(run.launch.micro_batch or self.size, self.size)
-
-    def __getitem__(self, draws: list[Draw]) -> list[tuple[float, Any]]:
-        """(weight, micro-batch) pairs whose weights add up to 1."""
-        own = draws[self.start : self.start + self.size]
-        chunks = [own[at : at + self.micro] for at in range(0, len(own), self.micro)]
-        return [(len(chunk) / len(own), self.task.batch(chunk)) for chunk in chunks]
+_REPORTS = 4
+"""Times that over-smoothing and costs are reported on the way, beside the end."""
 
 
 class Trainer:
@@ -85,20 +42,32 @@ class Trainer:
     def __init__(self, run: Run, task: Task, model: nn.Module) -> None:
         self.run, self.task, self.model = run, task, model
         self.progress = Progress()
-        self.optimizer = task.optimizer(model)
-        self._rates = [group["lr"] for group in self.optimizer.param_groups]
-        prepared = torch.compile(model) if run.spec.compile else model
-        self._model = run.processes.wrap(prepared)  # type: ignore[arg-type]  # a compiled module is a module
+        document = self._found()
+        if document is not None:  # before the engine, which may divide the weights among processes
+            model.load_state_dict(document["model"])
+        self.engine = _engine(run, task, model)
+        self._rates = [group["lr"] for group in self.engine.optimizer.param_groups]
+        self.average = Average(model, task.average) if task.average is not None else None
+        task.portion = run.processes.portion if self.engine.solo else Portion()
+        self._writer = Writer()
         self._durations: list[float] = []
         self._loss = math.nan
         self._saved_at = time.monotonic()
-        self._earlier_s = 0.0  # wall time of the attempts before this one
+        self._earlier_s = self._earlier_j = 0.0  # wall time and energy of the attempts before this one
+        self._best: tuple[int, Weights] | None = None  # best weights so far that are not on disk yet
         self._previous_best: int | None = None  # of the checkpoint before the newest
+        self._document = document
 
     @property
     def wall_s(self) -> float:
         """Seconds this job has taken so far, over all attempts but for what was lost with a kill."""
         return self._earlier_s + time.monotonic() - self.run.began
+
+    @property
+    def energy_j(self) -> float | None:
+        """Joules this job has taken so far, counted as `wall_s` is; None without a counter. All processes must ask."""
+        counted = [joules for joules in self.run.processes.gather(self.run.meter.joules()) if joules is not None]
+        return self._earlier_j + sum(counted) if counted else None
 
     @property
     def step_s(self) -> float | None:
@@ -120,14 +89,16 @@ class Trainer:
                 self._after_step()
                 if self.progress.finished:
                     break
+        self._writer.wait()
+        self.run.processes.any(False)  # everybody waits for the best weights to be on disk
         self._select()
 
     def evaluate(self, part: Literal["val", "test"]) -> dict[str, float]:
         """Every metric of the task, known to all processes."""
         values: dict[str, float] = {}
-        if self.run.processes.leads or self.task.evaluates_together:
+        if self.run.processes.leads or self.task.evaluates_together or not self.engine.solo:
             self.model.eval()
-            with torch.no_grad(), self._autocast():
+            with torch.no_grad(), autocast(self.run.processes.device, self.run.spec.precision):
                 values = self.task.evaluate(self.model, part, lambda: self._beat("evaluate"))
             self.model.train()
         values = self.run.processes.broadcast(values)
@@ -136,52 +107,54 @@ class Trainer:
             raise NotFinite(f"{part}/{wrong[0]} is {values[wrong[0]]} after step {self.progress.step}.")
         return values
 
+    def profile(self) -> list[smoothness.Row]:
+        """The over-smoothing metrics of every layer on the task's fixed evaluation batch; empty where not leading."""
+        if not self.run.processes.leads and self.engine.solo:
+            return []
+        rows = smoothness.profile(self.task, self.model)
+        for row in rows:
+            wrong = [name for name in smoothness.METRICS if not math.isfinite(row[name])]
+            if wrong:
+                place = f"{row['site']} {wrong[0]} of {row['stack']} layer {row['layer']}"
+                raise NotFinite(f"The {place} is {row[wrong[0]]} after step {self.progress.step}.")
+        self.run.events.write("profile", step=self.progress.step, rows=rows)
+        return rows
+
     def _batches(self) -> Iterator[list[tuple[float, Any]]]:
         if self.progress.finished:
             return iter(())
-        spec = self.run.spec
-        order = Order(
-            self.task.samples(),
-            spec.global_batch,
-            spec.seed,
-            start=self.progress.step,
-            stop=spec.steps,
-            repeats=self.task.repeats,
-        )
-        share = Share(self.task, self.run)
+        spec, task = self.run.spec, self.task
+        start, repeats = self.progress.step, task.repeats
+        order = Order(task.samples(), spec.global_batch, spec.seed, start=start, stop=spec.steps, repeats=repeats)
         return iter(
             DataLoader(
-                share,
+                Share(task, spec, self.run.launch, self.run.processes),
                 batch_size=None,
                 sampler=order,
                 num_workers=self.run.launch.workers,
                 generator=torch.Generator(),  # a loader draws when it starts, which would shift the stream on resuming
+                pin_memory=self.run.processes.device.type == "cuda",
             )
         )
 
     def _step(self, batches: list[tuple[float, Any]]) -> None:
         began = time.monotonic()
         step = self.progress.step
-        for group, rate in zip(self.optimizer.param_groups, self._rates, strict=True):
+        for group, rate in zip(self.engine.optimizer.param_groups, self._rates, strict=True):
             group["lr"] = rate * self.task.rate(step, self.run.spec.steps)
-        self.optimizer.zero_grad(set_to_none=True)
-        loss = sum(self._backward(weight, batch, last=batch is batches[-1][1]) for weight, batch in batches)
+        parts = [self._accumulate(weight, batch, last=batch is batches[-1][1]) for weight, batch in batches]
+        loss = float(torch.stack(parts).sum())  # one wait for the device a step
         if not math.isfinite(loss):
             raise NotFinite(f"The training loss is {loss} at step {step + 1} of {self.run.spec.steps}.")
-        if self.task.clip is not None:
-            nn.utils.clip_grad_norm_(self.model.parameters(), self.task.clip)
-        self.optimizer.step()
+        self.engine.update()
+        if self.average is not None:
+            self.average.update()
         self._loss = loss
         self._durations.append(time.monotonic() - began)
         self.progress.train_s += self._durations[-1]
 
-    def _backward(self, weight: float, batch: Any, *, last: bool) -> float:
-        waits = not last and self.run.processes.count > 1
-        with self._model.no_sync() if waits else nullcontext():  # type: ignore[operator]  # only DDP has it
-            with self._autocast():
-                loss = self.task.loss(self._model, batch) * weight
-            loss.backward()
-        return float(loss.detach())
+    def _accumulate(self, weight: float, batch: Any, *, last: bool) -> Tensor:
+        return self.engine.accumulate(lambda module: self.task.loss(module, batch) * weight, last=last)
 
     def _after_step(self) -> None:
         self.progress.step += 1
@@ -192,6 +165,8 @@ class Trainer:
             self.run.events.write("metrics", step=step, values={"train/loss": loss})
         if self.task.evaluate_every and step % self.task.evaluate_every == 0:
             self._validate()
+        if step % max(1, steps // (_REPORTS + 1)) == 0 and step < steps:
+            self._report()
         impatient = self.task.patience is not None and self.progress.stale >= self.task.patience
         self.progress.finished = step == steps or impatient
         stop = self.run.processes.any(self.run.stop.requested)
@@ -199,10 +174,20 @@ class Trainer:
         if self.progress.finished or stop or self.run.processes.any(due):
             self._save()
         if stop and not self.progress.finished:
+            self._writer.wait()
             raise Preempted(f"Stopped after step {step} of {steps}; the checkpoint is written.")
 
     def _beat(self, phase: str, **fields: float) -> None:
         self.run.events.write("step", phase=phase, step=self.progress.step, steps=self.run.spec.steps, **fields)
+
+    def _report(self) -> None:
+        """Over-smoothing and costs as events."""
+        self.profile()
+        costs = {"peak_bytes": peak_bytes(self.run.processes.device), "energy_j": self.energy_j, "step_s": self.step_s}
+        if self.step_s:
+            costs["samples_per_s"] = self.run.spec.global_batch / self.step_s
+        values = {f"cost/{name}": value for name, value in costs.items() if value is not None}
+        self.run.events.write("metrics", step=self.progress.step, values=values)
 
     def _validate(self) -> None:
         values = self.evaluate("val")
@@ -215,36 +200,56 @@ class Trainer:
         progress.stale += 1
         if selection.improved(values[selection.name], progress.best_value):
             progress.best_step, progress.best_value, progress.stale = step, values[selection.name], 0
-            if self.run.processes.leads:
-                document = {"step": step, "model": self.model.state_dict()}
-                checkpoint.save(checkpoint.best(self.run.folder.checkpoints, step), document)
+            weights = self.engine.weights()
+            self._best = (step, snapshot(weights)) if self.run.processes.leads else None
 
     def _save(self) -> None:
-        self.progress.wall_s = self.wall_s
-        streams = self.run.processes.gather(randomness.state())
+        self.progress.wall_s, self.progress.energy_j = self.wall_s, self.energy_j or 0.0
+        document = {
+            "progress": dataclasses.asdict(self.progress),
+            "model": self.engine.weights(),
+            "optimizer": self.engine.state(),
+            "average": self.average.values if self.average is not None else None,
+            "streams": self.run.processes.gather(randomness.state()),
+        }
         if self.run.processes.leads:
-            document = {
-                "progress": dataclasses.asdict(self.progress),
-                "model": self.model.state_dict(),
-                "optimizer": self.optimizer.state_dict(),
-                "streams": streams,
-            }
-            checkpoint.save_step(self.run.folder.checkpoints, self.progress.step, document)
-            checkpoint.drop_best(self.run.folder.checkpoints, keep=(self._previous_best, self.progress.best_step))
-            self.run.events.write("checkpoint", step=self.progress.step)
+            self._writer.wait()
+            self._writer.submit(self._writing(snapshot(document)))
         self._previous_best = self.progress.best_step
         self._saved_at = time.monotonic()
 
-    def _resume(self) -> None:
+    def _writing(self, document: dict[str, Any]) -> Any:
+        """What the writer's thread does: the best weights first, so that no checkpoint refers to missing ones."""
+        folder, best, kept = self.run.folder.checkpoints, self._best, (self._previous_best, self.progress.best_step)
+        step = self.progress.step
+        self._best = None
+
+        def write() -> None:
+            if best is not None:
+                checkpoint.save(checkpoint.best(folder, best[0]), {"step": best[0], "model": best[1]})
+            checkpoint.save_step(folder, step, document)
+            checkpoint.drop_best(folder, keep=kept)
+            self.run.events.write("checkpoint", step=step)
+
+        return write
+
+    def _found(self) -> dict[str, Any] | None:
+        """The newest sound checkpoint."""
         document, damaged = checkpoint.newest(self.run.folder.checkpoints)
         for path in damaged:
             print(f"Checkpoint {path.name} is damaged (its checksum does not match); an earlier state is used.")
+        return document
+
+    def _resume(self) -> None:
+        document, self._document = self._document, None
         if document is None:
             return
         self.progress = Progress(**document["progress"])
-        self._earlier_s, self._previous_best = self.progress.wall_s, self.progress.best_step
-        self.model.load_state_dict(document["model"])
-        self.optimizer.load_state_dict(document["optimizer"])
+        self._earlier_s, self._earlier_j = self.progress.wall_s, self.progress.energy_j
+        self._previous_best = self.progress.best_step
+        self.engine.restore(document["optimizer"])
+        if self.average is not None:
+            self.average.restore(document["average"])
         streams = document["streams"]
         if len(streams) == self.run.processes.count:
             randomness.restore(streams[self.run.processes.rank])
@@ -262,10 +267,25 @@ class Trainer:
             best = checkpoint.load(path)
             if best is None:
                 raise JobError(f"checkpoints/{path.name} is missing or damaged; delete checkpoints/ to train anew.")
-            self.model.load_state_dict(best["model"])
+            self.engine.adopt(best["model"])
+        weights = self.engine.weights()
         if self.run.processes.leads:
-            checkpoint.save(final, {"step": self.progress.step, "model": self.model.state_dict()})
+            checkpoint.save(final, {"step": self.progress.step, "model": weights})
 
-    def _autocast(self) -> Any:
-        enabled = self.run.spec.precision == "bfloat16"
-        return torch.autocast(self.run.processes.device.type, torch.bfloat16, enabled=enabled)
+
+def _engine(run: Run, task: Task, model: nn.Module) -> Engine:
+    """What the spec asks for.
+
+    Raises:
+        JobError: the task cannot be trained by it.
+    """
+    spec, processes = run.spec, run.processes
+    if spec.engine not in task.engines:
+        raise JobError(f"{spec.task} cannot be trained by {spec.engine!r}; use {', '.join(task.engines)}.")
+    if spec.engine == "ddp":
+        return Torch(model, task.optimizer(model), spec=spec, processes=processes, clip=task.clip)
+    if spec.engine == "zero3" and task.average is not None:
+        raise JobError("An average of the weights needs all of them in one place; use zero1, zero2 or ddp.")
+    from jobs.training.zero import Zero  # DeepSpeed takes seconds to import
+
+    return Zero(model, task.optimizer(model), spec=spec, processes=processes, clip=task.clip)

@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
+from jobs.portion import Portion
+
 
 class Processes:
     """This process's place among the job's processes; a job of one process needs no group."""
@@ -22,6 +24,13 @@ class Processes:
         if self.count > 1:
             backend = "nccl" if self.device.type == "cuda" else "gloo"
             distributed.init_process_group(backend, timeout=timedelta(minutes=10))
+
+    def join(self) -> None:
+        """Make sure that there is a group, of one process if need be: DeepSpeed asks for one."""
+        if not distributed.is_initialized():
+            backend = "nccl" if self.device.type == "cuda" else "gloo"
+            store = distributed.HashStore()  # type: ignore[attr-defined]  # documented, yet missing from its list
+            distributed.init_process_group(backend, store=store, rank=0, world_size=1)
 
     @property
     def leads(self) -> bool:
@@ -66,6 +75,11 @@ class Processes:
         box = [item]
         distributed.broadcast_object_list(box, src=0)
         return box[0]
+
+    @property
+    def portion(self) -> Portion:
+        """What this process does of work that all of them share."""
+        return Portion(self.rank, self.count)
 
     def close(self) -> None:
         """Leave the group; gloo can abort the process at exit otherwise."""

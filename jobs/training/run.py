@@ -1,8 +1,5 @@
 """One attempt at a job from spec to numbers: load, build, train, evaluate, measure."""
 
-import math
-import resource
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +9,10 @@ from torch import nn
 from jobs import provenance, randomness, registry
 from jobs.api import Layer, Plug, Task, Variant
 from jobs.contract import JobSpec, Result, write_json
-from jobs.errors import NotFinite, Skipped, VariantError
-from jobs.metrics import smoothness
-from jobs.training.loop import Run, Trainer
+from jobs.errors import Skipped, VariantError
+from jobs.training.attempt import Run
+from jobs.training.cost import peak_bytes, step_flops
+from jobs.training.loop import Trainer
 
 
 def execute(run: Run) -> Result:
@@ -37,11 +35,11 @@ def execute(run: Run) -> Result:
     trainer = Trainer(run, task, model)
     _note_provenance(run, digest)
     run.events.write("phase", phase="train")
-    task.fit(model, trainer.optimizer, trainer.train)
+    task.fit(model, trainer.engine.optimizer, trainer.train)
     run.events.write("phase", phase="evaluate")
     numbers = _numbers(run, task, trainer)
     _note_provenance(run, digest)
-    return Result(id=spec.id, attempt=launch.attempt, status="ok", numbers=numbers, cost=_cost(run, trainer))
+    return Result(id=spec.id, attempt=launch.attempt, status="ok", numbers=numbers, cost=_cost(run, task, trainer))
 
 
 def variant_class(run: Run) -> type[Variant]:
@@ -78,14 +76,6 @@ def build(task: Task, make: Plug, seed: int) -> nn.Module:
     return task.build(make)
 
 
-def profile(task: Task, model: nn.Module) -> list[smoothness.Row]:
-    """The over-smoothing metrics of every layer on the task's fixed evaluation batch."""
-    model.eval()
-    with torch.no_grad(), smoothness.listen(task.blocks(model)) as rows:
-        task.probe(model)
-    return sorted(rows, key=lambda row: (row["stack"], row["site"], row["layer"]))
-
-
 def _note_provenance(run: Run, digest: str) -> None:
     """Written before training, for whoever resumes it, and again when all that decides a number is imported."""
     if run.processes.leads:
@@ -95,39 +85,37 @@ def _note_provenance(run: Run, digest: str) -> None:
 
 def _numbers(run: Run, task: Task, trainer: Trainer) -> dict[str, Any]:
     values = trainer.evaluate("test")
-    rows = profile(task, trainer.model) if run.processes.leads else []
-    for row in rows:
-        _expect_finite(f"{row['site']} metrics of layer {row['layer']}", (row[name] for name in smoothness.METRICS))
+    named = {metric.name: {"unit": metric.unit, "better": metric.better} for metric in task.metrics}
+    if trainer.average is not None:
+        with trainer.average.in_place():
+            values |= {f"ema_{name}": value for name, value in trainer.evaluate("test").items()}
+        named |= {f"ema_{name}": about for name, about in named.items()}
     step = trainer.progress.step
     run.events.write("metrics", step=step, values={f"test/{name}": value for name, value in values.items()})
-    run.events.write("profile", step=step, rows=rows)
-    named = {metric.name: {"unit": metric.unit, "better": metric.better} for metric in task.metrics}
     return {
         "primary": task.metrics[0].name,
         "metrics": {name: {"value": values[name]} | named[name] for name in named},
         "steps_done": step,
         "best_step": trainer.progress.best_step,
         "curve": trainer.progress.curve,
-        "profile": rows,
+        "profile": trainer.profile(),
     }
 
 
-def _cost(run: Run, trainer: Trainer) -> dict[str, Any]:
-    device = run.processes.device
-    kilobytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    peak = torch.cuda.max_memory_allocated(device) if device.type == "cuda" else kilobytes * 1024
+def _cost(run: Run, task: Task, trainer: Trainer) -> dict[str, Any]:
+    """The result's `cost`: sums and maxima over all processes."""
+    device, spec, step_s = run.processes.device, run.spec, trainer.step_s
+    counts = trainer.engine.solo and run.processes.leads
     return {
         "wall_s": trainer.wall_s,
         "train_s": trainer.progress.train_s,
-        "step_s": trainer.step_s,
-        "peak_bytes": peak,
-        "parameters": sum(p.numel() for p in trainer.model.parameters()),
+        "step_s": step_s,
+        "samples_per_s": spec.global_batch / step_s if step_s else None,
+        "peak_bytes": max(run.processes.gather(peak_bytes(device))),
+        "parameters": sum(getattr(p, "ds_numel", p.numel()) for p in trainer.model.parameters()),
+        "step_flops": step_flops(task, trainer.model, spec.global_batch) if counts else None,
+        "energy_j": trainer.energy_j,
         "processes": run.processes.count,
+        "engine": spec.engine,
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
     }
-
-
-def _expect_finite(what: str, values: Iterable[float]) -> None:
-    for value in values:
-        if not math.isfinite(value):
-            raise NotFinite(f"The {what} are {value} after training.")

@@ -12,7 +12,7 @@ from jobs import registry
 from jobs.api import Layer, Smoothing, Variant
 from jobs.contract import read_events
 from jobs.errors import VariantError
-from jobs.training.run import profile
+from jobs.metrics.smoothness import profile
 from tests.jobs import tiny
 
 HOSTS = sorted(tiny.SETTINGS)

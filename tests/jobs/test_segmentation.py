@@ -11,9 +11,10 @@ from torch.nn.functional import interpolate
 
 from jobs.errors import DataError
 from jobs.hosts.openmmlab import pseudo_collate
+from jobs.metrics.smoothness import profile
 from jobs.randomness import state
 from jobs.tasks.segmentation import Segmentation
-from jobs.training.run import build, profile
+from jobs.training.run import build
 from jobs.variants.neutreno import NeuTRENO
 from jobs.variants.softmax import Softmax
 from tests.jobs.hosts.test_scenes import camvid
