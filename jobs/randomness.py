@@ -52,15 +52,19 @@ def restore(saved: dict[str, Any]) -> None:
 
 @contextmanager
 def lent(seed: int, *place: int | str) -> Iterator[None]:
-    """Python's and NumPy's global streams seeded for one place, and as before after the block.
+    """Python's, NumPy's and torch's global CPU streams seeded for one place, and as before after the block.
 
-    For libraries that take no generator.
+    For libraries that take no generator. The streams belong to the whole process: read in parallel with
+    data-loading processes, never with threads. CUDA's streams are left alone (torch.manual_seed would not).
     """
-    python, arrays = random.getstate(), numpy.random.get_state()
-    random.seed(derive(seed, *place))
-    numpy.random.seed(derive(seed, *place) % 2**32)
+    python, arrays, tensors = random.getstate(), numpy.random.get_state(), torch.get_rng_state()
+    value = derive(seed, *place)
+    random.seed(value)
+    numpy.random.seed(value % 2**32)
+    torch.default_generator.manual_seed(value)
     try:
         yield
     finally:
         random.setstate(python)
         numpy.random.set_state(arrays)
+        torch.set_rng_state(tensors)
