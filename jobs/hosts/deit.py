@@ -14,14 +14,19 @@ from collections.abc import Mapping
 from typing import Any
 
 import timm
+import torch
 from timm.layers.attention import Attention as Plain
 from timm.layers.pos_embed import resample_abs_pos_embed
+from timm.models import is_model_in_modules
 from timm.models import vision_transformer as vit
 from torch import Tensor, nn
 
 from jobs.api import Layer, Plug, Variant
 from jobs.hosts.stack import Kept, Stack, recall, retain
 from jobs.operators.attention import Attention as Smoothing
+
+_FAMILIES = {"deit", "vision_transformer"}
+"""timm's modules whose models may be plain."""
 
 
 class Attention(Plain):
@@ -115,18 +120,36 @@ def create(name: str, plug: Plug, options: Mapping[str, Any]) -> DeiT:
     """
     expect_known(name)
     try:
-        built = timm.create_model(name, block_fn=Block, attn_layer=Attention, **options)
+        with torch.random.fork_rng(devices=[]):
+            own: Any = timm.create_model(name, **dict(options) | {"depth": 1})
+        _expect_plain(name, own)
+        built: Any = timm.create_model(name, block_fn=Block, attn_layer=Attention, **options)
     except (AssertionError, TypeError) as error:
         raise ValueError(f"timm cannot build {name} with {dict(options)}: {error}") from error
-    if type(built) is not vit.VisionTransformer or built.attn_pool is not None:
-        raise ValueError(f"{name} is not a plain VisionTransformer; use a DeiT or ViT without attention pooling.")
     return DeiT(built, plug)
 
 
+def _expect_plain(name: str, own: vit.VisionTransformer) -> None:
+    """Raise ValueError unless `own`, what `name` stands for, has the blocks and attention that ours replace."""
+    if type(own) is not vit.VisionTransformer or own.attn_pool is not None:
+        raise ValueError(f"{name} is not a plain VisionTransformer; use a DeiT or ViT without attention pooling.")
+    block: Any = own.blocks[0]
+    if type(block) is not vit.Block or type(block.attn) is not Plain:
+        raise ValueError(
+            f"{name} has blocks of its own ({type(block).__name__} with {type(block.attn).__name__}); "
+            "use a DeiT or ViT with the usual pre-norm blocks."
+        )
+
+
 def expect_known(name: str) -> None:
-    """Raise ValueError unless timm knows `name`."""
-    if timm.is_model(name):
+    """Raise ValueError unless `name` is one of timm's DeiTs and ViTs."""
+    if is_model_in_modules(name, _FAMILIES):
         return
+    if timm.is_model(name):
+        raise ValueError(
+            f"{name} is none of timm's DeiTs and plain ViTs, the only family that variants plug into. "
+            "Examples: deit_tiny_patch16_224, vit_small_patch16_224."
+        )
     near = difflib.get_close_matches(name, timm.list_models(["deit*", "vit*"]), n=1)
     hint = f" Did you mean {near[0]!r}?" if near else ""
     raise ValueError(f"timm knows no model {name!r}.{hint} Examples: deit_tiny_patch16_224, deit_small_patch16_224.")

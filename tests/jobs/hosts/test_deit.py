@@ -178,9 +178,22 @@ def test_weights_of_another_image_size_get_their_positions_resampled() -> None:
         ),
         ("deit_tiny_distilled_patch16_224", "is not a plain VisionTransformer"),
         ("vit_base_patch16_siglip_224", "is not a plain VisionTransformer"),
-        ("resnet18", "timm cannot build resnet18"),
+        ("vit_base_patch16_rpn_224", "has blocks of its own .ResPostBlock with Attention."),
+        ("vit_dwee_patch16_reg1_gap_256", "has blocks of its own .Block with DiffAttention."),
+        ("resnet18", "resnet18 is none of timm's DeiTs and plain ViTs"),
     ],
 )
 def test_other_architectures_are_refused(name: str, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         deit.create(name, Variant, {"depth": 1})
+
+
+@pytest.mark.parametrize("name", ["vit_tiny_patch16_224", "deit3_small_patch16_224", "vit_small_patch14_reg4_dinov2"])
+def test_any_plain_vit_is_taken_by_name_and_is_timms_own(name: str) -> None:
+    options: dict[str, Any] = {"img_size": 28, "patch_size": 14, "depth": 2, "num_classes": 5}
+    torch.manual_seed(0)
+    model = deit.create(name, Variant, options).eval()
+    torch.manual_seed(0)
+    reference = timm.create_model(name, **options).eval()
+    pictures = torch.randn(2, 3, 28, 28)
+    torch.testing.assert_close(model(pictures)[0], reference(pictures), rtol=1e-5, atol=1e-5)
