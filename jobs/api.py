@@ -168,8 +168,8 @@ class Task(ABC):
     """
 
     datasets: ClassVar[Mapping[str, Dataset]]
-    metrics: ClassVar[tuple[Metric, ...]]
-    """What `evaluate` returns, the primary one first."""
+    metrics: tuple[Metric, ...]
+    """What `evaluate` returns on the test part, the primary one first; `load` may add what the data offer."""
     selection: ClassVar[Metric | None] = None
     """The validation metric whose best checkpoint is tested; None: the last one is."""
     label: ClassVar[tuple[str, ...]]
@@ -186,6 +186,8 @@ class Task(ABC):
 
     portion: Portion = Portion()
     """What this process evaluates where `evaluates_together`; set before training."""
+    workers: int = 0
+    """Data-loading processes that an evaluation may start; set before training."""
     repeats: int = 1
     """Repeated augmentation: how often an epoch visits each sample it draws."""
     average: float | None = None

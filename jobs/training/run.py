@@ -24,7 +24,7 @@ def execute(run: Run) -> Result:
     spec, launch = run.spec, run.launch
     run.events.write("phase", phase="build")
     task = registry.task(spec.task)(**spec.arguments)
-    task.global_batch = spec.global_batch
+    task.global_batch, task.workers = spec.global_batch, launch.workers
     root = run.folder.root
     digest = task.load(spec.data, spec.split, Path(launch.data_root) if launch.data_root else None, spec.seed)
     model = build(task, plug(spec, variant_class(run)), spec.seed)

@@ -1,25 +1,31 @@
 """The classification task: batches, schedule, decay, metrics, and jobs that are killed and resumed."""
 
+import dataclasses
 import math
 import os
+import random
 import signal
 from pathlib import Path
 from typing import Any
 
+import numpy
 import pytest
 import torch
+from timm.loss import LabelSmoothingCrossEntropy, SoftTargetCrossEntropy
 from torch import Tensor, nn
 
 from jobs import registry
 from jobs.api import Variant
 from jobs.contract import EXIT_PREEMPTED, JobFolder, Result, read_events
-from jobs.errors import DataError
+from jobs.errors import DataError, JobError
 from jobs.hosts.deit import DeiT
-from jobs.randomness import seed_all
+from jobs.portion import Portion
+from jobs.randomness import restore, seed_all, state
 from jobs.tasks.classification import Classification
 from tests.jobs import tiny
 
 SMALL: dict[str, Any] = {"depth": 2, "width": 8, "heads": 2}
+AUGMENTED: dict[str, Any] = {"train_area": 0.5, "erasing": 0.5, "mixup": 0.8, "cutmix": 1.0, "label_smoothing": 0.1}
 
 
 def task(seed: int = 0, **arguments: Any) -> Classification:
@@ -41,6 +47,13 @@ def model_of(found: Classification, variant: type[Variant] = Variant) -> nn.Modu
         ({"width": 65}, "width must be a multiple of heads, got 65 and 4"),
         ({"depth": -1}, r"depth must be >= 0 \(0: the model's own\), got -1"),
         ({"drop_path": 1.0}, r"drop_path must be in \[0, 1\), got 1.0"),
+        ({"erasing": -0.1}, r"erasing must be in \[0, 1\), got -0.1"),
+        ({"average": 1.0}, r"average must be in \[0, 1\), got 1.0"),
+        ({"mixup": -1.0}, "mixup must be >= 0, got -1.0"),
+        ({"cutmix": math.nan}, "cutmix must be >= 0, got nan"),
+        ({"repeats": 0}, "repeats must be >= 1, got 0"),
+        ({"rand_augment": "m9"}, "timm understands no rand_augment 'm9'"),
+        ({"model": "resnet18"}, "resnet18 is none of timm's DeiTs and plain ViTs"),
         ({"train_area": 0.0}, r"train_area must be in \(0, 1\], got 0.0"),
         ({"test_side": 1.5}, r"test_side must be in \(0, 1\], got 1.5"),
         ({"folder": "/etc"}, "folder must be a path below the data root, got '/etc'"),
@@ -63,11 +76,57 @@ def test_a_sample_depends_on_seed_epoch_and_index_only() -> None:
     assert not all(torch.equal(other, alone) for other in others)
 
 
-def test_a_batch_leaves_the_global_random_stream_alone() -> None:
-    found = task(train_area=0.5)
-    before = torch.get_rng_state()
+def drawn() -> list[float]:
+    """The next numbers of the global streams, which are put back."""
+    before = state()
+    found = [random.random(), numpy.random.rand(), torch.rand(()).item()]
+    restore(before)
+    return found
+
+
+def test_a_batch_leaves_the_global_random_streams_alone() -> None:
+    found = task(**AUGMENTED)
+    before = drawn()
     found.batch([(0, index) for index in range(4)])
-    assert torch.equal(torch.get_rng_state(), before)
+    assert drawn() == before
+
+
+def test_a_mixture_depends_on_the_seed_and_all_of_its_draws() -> None:
+    found, draws = task(mixup=0.8, cutmix=1.0), [(0, index) for index in range(6)]
+    pictures, soft = found.batch(draws)
+    assert soft.shape == (6, 10) and soft.dtype == torch.float32
+    torch.manual_seed(99)
+    assert all(map(torch.equal, found.batch(draws), (pictures, soft)))
+    last = [*draws[:5], (1, 5)]  # the same picture in another epoch: only the mixture's own draws differ
+    assert not torch.equal(found.batch(last)[1], soft)
+    assert not torch.equal(task(1, mixup=0.8, cutmix=1.0).batch(draws)[1], soft)
+
+
+def test_an_odd_number_cannot_be_mixed() -> None:
+    with pytest.raises(JobError, match=r"pair the samples of a forward pass, got 3; choose global_batch"):
+        task(mixup=0.8).batch([(0, index) for index in range(3)])
+
+
+def test_the_loss_on_a_mixture_is_timms() -> None:
+    found = task(mixup=0.8, label_smoothing=0.1)
+    batch, model = found.batch([(0, index) for index in range(8)]), model_of(found)
+    torch.testing.assert_close(found.loss(model, batch), SoftTargetCrossEntropy()(model(batch[0])[0], batch[1]))
+
+
+def test_the_smoothed_loss_is_timms() -> None:
+    found = task(label_smoothing=0.1)
+    batch, model = found.batch([(0, index) for index in range(8)]), model_of(found)
+    torch.testing.assert_close(found.loss(model, batch), LabelSmoothingCrossEntropy(0.1)(model(batch[0])[0], batch[1]))
+
+
+def test_the_rate_by_epoch_is_set_once_per_epoch_and_not_scaled_at_its_ends() -> None:
+    found = task(schedule="epochs", lr=5e-4, scale_lr=True, warmup_epochs=2)
+    found.global_batch = 1024 // 4
+    length, peak = 1197 // 256, 2.5e-4
+    rates = [peak * found.rate(step, 10 * length) for step in range(10 * length)]
+    assert rates[: 2 * length] == pytest.approx([1e-6] * 2 * length)
+    assert all(len(set(rates[start : start + length])) == 1 for start in range(0, 10 * length, length))
+    assert rates[-1] == pytest.approx(1e-5 + (peak - 1e-5) * (1 + math.cos(math.pi * 0.8)) / 2)
 
 
 def test_the_rate_rises_to_one_and_falls_along_a_cosine() -> None:
@@ -133,6 +192,30 @@ def test_metrics_are_those_counted_by_hand_over_the_whole_part() -> None:
     assert len(beats) == 4
 
 
+@dataclasses.dataclass(frozen=True)
+class Noted(Portion):
+    """A share whose sums are written down in place of added up."""
+
+    sums: list[Tensor] = dataclasses.field(default_factory=list)
+
+    def total(self, values: Tensor) -> Tensor:
+        self.sums.append(values)
+        return values
+
+
+def test_shares_add_up_to_the_whole_with_no_sample_counted_twice() -> None:
+    found, sums = task(), []
+    model = model_of(found).eval()
+    with torch.no_grad():
+        whole = found.evaluate(model, "test", lambda: None)
+        for rank in range(3):
+            found.portion = Noted(rank, 3)
+            found.evaluate(model, "test", lambda: None)
+            sums += found.portion.sums
+    assert len(sums) == 3 and all(part[1] > 0 for part in sums)
+    assert sum(sums).tolist() == pytest.approx([whole["top1"] * 4.5, whole["top5"] * 4.5, whole["loss"] * 450])
+
+
 def test_label_smoothing_acts_in_training_only() -> None:
     smooth, plain = task(label_smoothing=0.5), task()
     model = model_of(plain).eval()
@@ -159,7 +242,7 @@ def test_an_upstream_checkpoint_of_another_network_is_refused(tmp_path: Path) ->
         found.initialise(model_of(found), tmp_path / "upstream.pt")
 
 
-ARGUMENTS = SMALL | {"train_area": 0.5, "drop_path": 0.3, "evaluate_every": 4}
+ARGUMENTS = SMALL | AUGMENTED | {"drop_path": 0.3, "average": 0.9, "repeats": 3, "evaluate_every": 4}
 JOB = tiny.spec("classification", "value_residual", arguments=ARGUMENTS, steps=12, global_batch=8)
 
 

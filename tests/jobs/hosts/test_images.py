@@ -1,6 +1,7 @@
-"""Pictures: what is read, how it is cut, and that augmentation draws from its own generator only."""
+"""Pictures: what is read, how it is cut, and that augmentation draws from what it was lent only."""
 
 import dataclasses
+import functools
 from pathlib import Path
 
 import pytest
@@ -8,10 +9,11 @@ import torch
 from PIL import Image
 
 from jobs.errors import DataError
-from jobs.hosts import images
-from jobs.randomness import generator
+from jobs.hosts import digits, images
+from jobs.hosts.views import View
+from jobs.randomness import lent
 
-VIEW = images.View(size=16, train_area=0.3, test_side=1.0)
+VIEW = View(size=16, train_area=0.3)
 PLAIN = dataclasses.replace(VIEW, train_area=1.0)
 COLOURS = {"ant": (250, 20, 20), "bee": (20, 250, 20), "cat": (20, 20, 250)}
 
@@ -33,7 +35,13 @@ def zoo(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def read(root: Path, view: images.View = VIEW, name: str = "imagefolder") -> tuple[images.Pictures, str]:
+def drawn(pictures: images.Pictures, index: int, *place: int) -> images.Sample:
+    """A training picture, augmented at a place of its own."""
+    with lent(0, "augment", *place):
+        return pictures.train(index)
+
+
+def read(root: Path, view: View = VIEW, name: str = "imagefolder") -> tuple[images.Pictures, str]:
     return images.load(name, "zoo", root, view)
 
 
@@ -48,9 +56,23 @@ def test_digits_are_split_without_overlap_or_loss() -> None:
 
 def test_digits_are_enlarged_and_normalised() -> None:
     pictures, _ = images.load("digits", "digits", None, PLAIN)
-    stack, _ = images.collect(lambda index: pictures.plain("train", index), range(1197))
+    stack, _ = images.collect(pictures.plain("train", index) for index in range(1197))
     assert stack.shape == (1197, 1, 16, 16)
     torch.testing.assert_close(torch.stack([stack.mean(), stack.std()]), torch.tensor([0.0, 1.0]), atol=1e-4, rtol=0)
+
+
+def test_digits_refuse_colours() -> None:
+    with pytest.raises(DataError, match="rand_augment and color_jitter need a folder of images"):
+        digits.load(View(16, rand_augment="rand-m9"))
+
+
+def test_digits_are_erased_by_noise() -> None:
+    pictures, _ = images.load("digits", "digits", None, View(16, erasing=0.999))
+    plain, _ = pictures.plain("train", 3)
+    erased, _ = drawn(pictures, 3, 0)
+    share = (erased != plain).float().mean().item()
+    assert 0.01 < share < 0.4
+    assert torch.equal(pictures.plain("train", 3)[0], plain)
 
 
 def test_digits_and_their_digest_do_not_depend_on_the_global_random_stream() -> None:
@@ -65,7 +87,7 @@ def test_digits_and_their_digest_do_not_depend_on_the_global_random_stream() -> 
 def test_a_shifted_digit_keeps_its_pixels() -> None:
     pictures, _ = images.load("digits", "digits", None, VIEW)
     plain, label = pictures.plain("train", 3)
-    shifted = [pictures.train(3, generator(0, "augment", epoch, 3)) for epoch in range(20)]
+    shifted = [drawn(pictures, 3, epoch, 3) for epoch in range(20)]
     assert {found for _, found in shifted} == {label}
     inner = plain[:, 4:12, 4:12]
     places = {
@@ -95,12 +117,12 @@ def test_evaluation_takes_the_central_square(zoo: Path) -> None:
     assert (red[:, :4] < -2).all() and (red[:, 6:] > 2).all() and dark.shape == (16,)
 
 
-def test_augmentation_is_a_pure_function_of_its_generator(zoo: Path) -> None:
+def test_augmentation_is_a_pure_function_of_what_it_is_lent(zoo: Path) -> None:
     pictures, _ = read(zoo)
     before = torch.get_rng_state()
-    one, _ = pictures.train(5, generator(0, "augment", 2, 5))
-    same, _ = pictures.train(5, generator(0, "augment", 2, 5))
-    other, _ = pictures.train(5, generator(0, "augment", 3, 5))
+    one, _ = drawn(pictures, 5, 2, 5)
+    same, _ = drawn(pictures, 5, 2, 5)
+    other, _ = drawn(pictures, 5, 3, 5)
     assert torch.equal(one, same)
     assert not torch.equal(one, other)
     assert torch.equal(torch.get_rng_state(), before)
@@ -108,42 +130,23 @@ def test_augmentation_is_a_pure_function_of_its_generator(zoo: Path) -> None:
 
 def test_about_half_of_the_crops_are_flipped(zoo: Path) -> None:
     pictures, _ = read(zoo, dataclasses.replace(VIEW, train_area=0.99))
-    reds = [pictures.train(3, generator(0, index))[0][0] for index in range(60)]
+    reds = [drawn(pictures, 3, index)[0][0] for index in range(60)]
     left = sum(bool(red[:, 0].mean() < red[:, -1].mean()) for red in reds)
     assert 15 < left < 45
 
 
 def test_without_augmentation_training_sees_what_evaluation_sees(zoo: Path) -> None:
     pictures, _ = read(zoo, PLAIN)
-    assert torch.equal(pictures.train(4, generator(0))[0], pictures.plain("train", 4)[0])
+    assert torch.equal(pictures.train(4)[0], pictures.plain("train", 4)[0])
 
 
-@pytest.mark.parametrize("size", [(64, 64), (500, 375), (30, 40)])
-def test_crops_lie_inside_and_keep_area_and_shape(size: tuple[int, int]) -> None:
-    width, height = size
-    shares = []
-    for index in range(300):
-        left, top, right, bottom = images.crop(size, 0.2, generator(index))
-        assert 0 <= left < right <= width and 0 <= top < bottom <= height
-        wide, high = right - left, bottom - top
-        assert 0.7 < wide / high < 1.43
-        shares.append(wide * high / (width * height))
-    assert 0.17 < min(shares) < 0.3 and max(shares) > 0.8
-
-
-def test_a_strip_that_no_crop_fits_gives_its_central_square() -> None:
-    assert images.crop((1000, 10), 0.5, generator(0)) == (495.0, 0.0, 505.0, 10.0)
-
-
-def test_several_threads_read_what_one_reads(zoo: Path) -> None:
+def test_data_loading_processes_read_what_one_process_reads(zoo: Path) -> None:
     pictures, _ = read(zoo)
-    one = images.collect(lambda index: pictures.plain("train", index), range(12))
-    torch.set_num_threads(3)
-    try:
-        several = images.collect(lambda index: pictures.plain("train", index), range(12))
-    finally:
-        torch.set_num_threads(1)
-    assert torch.equal(one[0], several[0]) and torch.equal(one[1], several[1])
+    reading = images.Reading(functools.partial(pictures.plain, "train"), [range(5), range(5, 12)])
+    before = torch.get_rng_state()
+    for alone, apart in zip(reading.loaded(0), reading.loaded(2), strict=True):
+        assert torch.equal(alone[0], apart[0]) and torch.equal(alone[1], apart[1])
+    assert torch.equal(torch.get_rng_state(), before)
 
 
 def test_the_digest_changes_with_a_picture_or_its_class_and_not_with_the_place(zoo: Path, tmp_path: Path) -> None:
