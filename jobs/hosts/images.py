@@ -91,7 +91,8 @@ class Reading(Dataset[Batch]):
     def loaded(self, workers: int) -> Iterator[Batch]:
         """All batches in order, read by `workers` processes (0: by this one)."""
         apart = torch.Generator()  # a loader draws when it starts, which would shift the global stream
-        return iter(DataLoader(self, batch_size=None, num_workers=workers, generator=apart))
+        pinned = torch.cuda.is_available()
+        return iter(DataLoader(self, batch_size=None, num_workers=workers, generator=apart, pin_memory=pinned))
 
 
 class Folder:

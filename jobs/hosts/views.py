@@ -11,11 +11,13 @@ the authors' settings: rand-m9-mstd0.5-inc1, erasing 0.25 with noise, mixup 0.8,
 """
 
 import dataclasses
+import itertools
 import re
 from collections.abc import Callable
 from typing import Any
 
-from timm.data.auto_augment import rand_augment_transform
+from PIL import Image
+from timm.data import auto_augment
 from timm.data.mixup import Mixup
 from timm.data.random_erasing import RandomErasing
 from timm.data.transforms_factory import create_transform
@@ -52,7 +54,7 @@ def training(view: View) -> Transform:
     """timm's training transform, drawing from the global streams; evaluation's where `view` augments nothing."""
     if not view.augments:
         return evaluation(view)
-    return create_transform(
+    whole: Any = create_transform(
         view.size,
         is_training=True,
         scale=(view.train_area, 1.0),
@@ -62,6 +64,15 @@ def training(view: View) -> Transform:
         re_prob=view.erasing,
         re_mode="pixel",
     )
+    for operation in itertools.chain.from_iterable(getattr(piece, "ops", ()) for piece in whole.transforms):
+        if operation.aug_fn is auto_augment.posterize:
+            operation.aug_fn = _posterized
+    return whole
+
+
+def _posterized(picture: Image.Image, bits: int, **options: Any) -> Image.Image:
+    """timm's posterize; full magnitude keeps 0 bits, which is black, and which Pillow refuses from version 13 on."""
+    return auto_augment.posterize(picture, bits, **options) if bits else Image.new(picture.mode, picture.size)
 
 
 def evaluation(view: View) -> Transform:
@@ -91,7 +102,7 @@ def expect_rand_augment(description: str) -> None:
     try:
         if name != "rand" or not all(map(_SECTION.fullmatch, sections)):
             raise AssertionError("it is `rand`, then sections such as m9, n2, mstd0.5, inc1, tweights")
-        rand_augment_transform(description, {})
+        auto_augment.rand_augment_transform(description, {})
     except (AssertionError, ValueError) as error:
         raise ValueError(
             f"timm understands no rand_augment {description!r}: {error}. DeiT's is rand-m9-mstd0.5-inc1."

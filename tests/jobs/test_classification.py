@@ -246,44 +246,23 @@ ARGUMENTS = SMALL | AUGMENTED | {"drop_path": 0.3, "average": 0.9, "repeats": 3,
 JOB = tiny.spec("classification", "value_residual", arguments=ARGUMENTS, steps=12, global_batch=8)
 
 
-@pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Result:
-    code, log, result = tiny.finish(tiny.place(tmp_path_factory.mktemp("undisturbed"), JOB))
+def finished(folder: JobFolder) -> Result:
+    code, log, result = tiny.finish(folder)
     assert code == 0 and result is not None, log
     return result
 
 
-def stopped(place: Path, with_signal: int) -> tuple[JobFolder, int]:
-    """A job that got `with_signal` after its first checkpoints, and its exit code."""
-    folder = tiny.place(place, JOB, checkpoint_s=0.0)
+@pytest.mark.slow
+def test_a_preempted_job_exits_75_and_resumes_to_the_same_numbers(tmp_path: Path) -> None:
+    undisturbed = finished(tiny.place(tmp_path / "undisturbed", JOB))
+    folder = tiny.place(tmp_path / "stopped", JOB, checkpoint_s=0.0)
     process = tiny.start(folder)
     tiny.wait_for(lambda: any(folder.checkpoints.glob("step-*.pt.sha256")), process)
-    os.killpg(process.pid, with_signal)
+    os.killpg(process.pid, signal.SIGTERM)
     process.communicate(timeout=60)
-    assert not folder.attempt(1).output.exists()
-    return folder, process.returncode
-
-
-def resumed(folder: JobFolder) -> Result:
-    tiny.place(folder.root, JOB)
-    code, log, result = tiny.finish(folder)
-    kinds = [event["kind"] for _, event in read_events(folder.attempt(2).events)]
-    assert code == 0 and "resumed" in kinds and result is not None, log
-    return result
-
-
-@pytest.mark.slow
-def test_a_killed_job_resumes_to_the_same_numbers_bit_for_bit(tmp_path: Path, undisturbed: Result) -> None:
-    folder, code = stopped(tmp_path, signal.SIGKILL)
-    assert code == -signal.SIGKILL
-    assert resumed(folder).numbers == undisturbed.numbers
-
-
-@pytest.mark.slow
-def test_a_preempted_job_exits_75_and_resumes_to_the_same_numbers(tmp_path: Path, undisturbed: Result) -> None:
-    folder, code = stopped(tmp_path, signal.SIGTERM)
-    assert code == EXIT_PREEMPTED
-    assert resumed(folder).numbers == undisturbed.numbers
+    assert process.returncode == EXIT_PREEMPTED and not folder.attempt(1).output.exists()
+    assert finished(tiny.place(folder.root, JOB)).numbers == undisturbed.numbers
+    assert "resumed" in [event["kind"] for _, event in read_events(folder.attempt(2).events)]
 
 
 def test_digits_are_learned_far_above_chance_in_eighty_steps() -> None:

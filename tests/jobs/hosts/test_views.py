@@ -1,6 +1,7 @@
 """Views: the transforms, mixtures and soft labels are timm's own, whatever is asked for."""
 
 import random
+from typing import Any
 
 import numpy
 import pytest
@@ -48,6 +49,19 @@ def test_training_is_the_transform_that_deit_asks_timm_for() -> None:
         assert torch.equal(found, theirs(picture()))
         seen.add(found.numpy().tobytes())
     assert len(seen) == 12
+
+
+def test_full_magnitude_posterizes_to_black_where_timm_alone_fails() -> None:
+    def posterize(transform: transforms.Compose) -> Any:
+        [augment] = [piece for piece in transform.transforms if hasattr(piece, "ops")]
+        [found] = [op for op in augment.ops if op.name == "PosterizeIncreasing"]
+        return found
+
+    description = "rand-m10-p1-inc1"
+    ours: Any = views.training(View(32, 0.5, rand_augment=description))
+    assert posterize(ours)(picture()).getextrema() == ((0, 0),) * 3
+    with pytest.raises(ValueError, match="bits must be"):  # once this passes, the cure can go
+        posterize(create_transform(32, is_training=True, auto_augment=description))(picture())
 
 
 def test_every_piece_of_the_recipe_is_there_in_its_order() -> None:
