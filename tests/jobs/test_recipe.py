@@ -24,8 +24,7 @@ from tests.jobs import tiny
 
 RECIPE: dict[str, Any] = {
     "drop_path": 0.1,
-    "lr": 5e-4,
-    "scale_lr": True,
+    "lr": 0.01,
     "schedule": "epochs",
     "warmup_epochs": 1,
     "label_smoothing": 0.1,
