@@ -8,7 +8,6 @@ import dataclasses
 import functools
 import hashlib
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -17,15 +16,13 @@ from pathlib import Path
 from typing import Any, Self
 
 import jobs.contract
-from jobs.contract import SCHEMA, ContractError, canonical, file_sha256, read_json, write_json
+from jobs.contract import SCHEMA, canonical, file_sha256
+from suite import cache
 from suite.errors import CatalogueError, UsageError
 
 PACKAGE = Path(jobs.contract.__file__).parent
 LIMIT_S = 60.0
 """Time allowed for one description [s]; importing torch and the frameworks takes 5-20 s on a slow disk."""
-
-KEPT = 64
-"""Answers kept in the cache folder; the oldest go first."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -220,11 +217,10 @@ def check(catalogue: Catalogue, request: Request) -> Checked:
 def describe(variant_files: Sequence[Path], request: Request, limit_s: float = LIMIT_S) -> dict[str, Any]:
     """The child's answer, from the cache where nothing it depends on has changed."""
     key = hashlib.sha256(canonical({"code": code_digest(), "files": _stamp(variant_files), **request.to_dict()}))
-    path = cache_folder() / f"describe-{key.hexdigest()[:24]}.json"
-    answer = _kept(path)
+    answer = cache.recall("describe", key.hexdigest())
     if answer is None:
         answer = ask(variant_files, request, limit_s)
-        _keep(path, answer)
+        cache.keep("describe", key.hexdigest(), answer)
     return answer
 
 
@@ -269,27 +265,3 @@ def code_digest() -> str:
 
 def _stamp(variant_files: Sequence[Path]) -> list[list[str]]:
     return [[str(path), file_sha256(path)] for path in variant_files]
-
-
-def cache_folder() -> Path:
-    """`$XDG_CACHE_HOME/unsmooth`, or `~/.cache/unsmooth`."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "unsmooth"
-
-
-def _kept(path: Path) -> dict[str, Any] | None:
-    """A former answer; None where there is none or it is damaged, so that it is asked for and written anew."""
-    try:
-        answer = read_json(path)
-    except (ContractError, OSError):
-        return None
-    return answer if answer.get("schema") == SCHEMA else None
-
-
-def _keep(path: Path, answer: Mapping[str, Any]) -> None:
-    try:
-        write_json(path, answer)
-        kept = sorted(path.parent.glob("describe-*.json"), key=lambda entry: entry.stat().st_mtime)
-        for old in kept[:-KEPT]:
-            old.unlink(missing_ok=True)
-    except OSError:
-        return  # a read-only or full home makes every command slower, not wrong
