@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from suite.commands import board, listing, planning, running, standing, starting
+from suite.commands import board, data, listing, planning, running, standing, starting
 from suite.errors import UnsmoothError
 
 app = typer.Typer(
@@ -22,6 +22,7 @@ app.command("run")(running.run)
 app.command("status")(standing.status)
 app.command("leaderboard")(board.leaderboard)
 app.command("record")(board.record_)
+app.add_typer(data.app, name="data")
 app.command("new")(starting.new)
 app.command("doctor")(starting.doctor)
 

@@ -2,6 +2,7 @@
 
 UnsmoothError             exit 1: something that the command needs is not there
 ├── UsageError            exit 2: the command line, a plan or a name in it is wrong; nothing was started
+├── DataSetError          exit 2: a data set could not be fetched, unpacked or put in place; what was there is untouched
 ├── CatalogueError        exit 1: `python -m jobs.describe` could not say what there is
 ├── ClusterError          exit 1: Ray could not be started, reached or kept
 └── RecordError           exit 1: the recording server refused or could not be reached
@@ -23,6 +24,12 @@ class UnsmoothError(Exception):
 
 class UsageError(UnsmoothError):
     """The user asked for something that does not exist or cannot be; all problems at once."""
+
+    exit_code = 2
+
+
+class DataSetError(UnsmoothError):
+    """A data set could not be fetched, unpacked or put in place; what was there, and what arrived, is kept."""
 
     exit_code = 2
 
