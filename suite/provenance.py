@@ -1,13 +1,30 @@
-"""Where results come from: the checkout's version, and whether the code behind a result is still the same."""
+"""Where results come from: the checkout's version, and whether the code and the data behind a result are the same.
+
+Beside what the job itself writes down in provenance.json, the supervisor notes before each attempt which files the
+data root holds of its data set:
+
+    attempts/<k>/data.json    {"name", "root", "place", "stamp", "digest", "files", "bytes"}; see suite.data.fingerprint
+"""
 
 import contextlib
 import functools
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from jobs.contract import ContractError, JobFolder, Result, file_sha256, read_json
+from jobs.contract import (
+    AttemptFolder,
+    ContractError,
+    JobFolder,
+    JobSpec,
+    Result,
+    file_sha256,
+    read_json,
+    write_json,
+)
+from suite.data import sets
+from suite.data.fingerprint import Listing
 
 SOURCE_ROOT = Path(__file__).resolve().parents[1]
 """The folder that holds the packages `suite` and `jobs`."""
@@ -21,9 +38,50 @@ def git_version(root: Path = SOURCE_ROOT) -> dict[str, Any]:
     return {"sha": sha.strip(), "dirty": bool(_git(root, "status", "--porcelain", "--", "jobs", "suite"))}
 
 
-def stale(folder: JobFolder, *, root: Path = SOURCE_ROOT) -> str | None:
-    """Why the result of this job no longer stands, naming what changed; None while it does."""
-    return changed_code(_recorded(folder).get("code", {}), root=root)
+def stale(folder: JobFolder, *, root: Path = SOURCE_ROOT, data_root: Path | None = None) -> str | None:
+    """Why the result of this job no longer stands, naming what changed; None while it does.
+
+    Args:
+        data_root: where the data sets lie now; None: where they lay when the job ran.
+    """
+    code = _recorded(folder, provenance_path).get("code", {})
+    return changed_code(code, root=root) or changed_data(folder, data_root=data_root)
+
+
+def changed_data(folder: JobFolder, *, data_root: Path | None = None) -> str | None:
+    """`the data set camvid has changed since`, if other files lie where the job's lay, or below `data_root`.
+
+    None also where that cannot be told: the folder is not on this machine, or nothing was noted.
+    """
+    noted = _recorded(folder, data_path)
+    if not noted:
+        return None
+    now = _listed_now((data_root or Path(noted["root"])).absolute() / noted["place"])
+    return None if now is None or now.same(noted) else f"the data set {noted['name']} has changed since"
+
+
+def note_data(attempt: AttemptFolder, spec: JobSpec, data_root: str | None) -> None:
+    """Write down which files the data root holds of the job's data set; nothing for one that is embedded."""
+    place = sets.place(spec.data, spec.arguments)
+    if data_root is None or place is None:
+        return
+    try:
+        listed = Listing.of(Path(data_root) / place)
+        if listed is not None:
+            document = {"name": spec.data, "root": data_root, "place": place, **listed.to_dict()}
+            write_json(data_path(attempt), document)
+    except PermissionError:
+        return  # the job will say what it cannot read
+
+
+def provenance_path(attempt: AttemptFolder) -> Path:
+    """What the job wrote down."""
+    return attempt.provenance
+
+
+def data_path(attempt: AttemptFolder) -> Path:
+    """What the supervisor noted of the data."""
+    return attempt.root / "data.json"
 
 
 def changed_code(recorded: Mapping[str, str], *, root: Path = SOURCE_ROOT) -> str | None:
@@ -38,6 +96,7 @@ def changed_code(recorded: Mapping[str, str], *, root: Path = SOURCE_ROOT) -> st
 def forget() -> None:
     """Read files anew: their digests are kept while a command runs."""
     _sha256_now.cache_clear()
+    _listed_now.cache_clear()
 
 
 @functools.cache
@@ -45,14 +104,22 @@ def _sha256_now(path: Path) -> str | None:
     return file_sha256(path) if path.is_file() else None
 
 
-def _recorded(folder: JobFolder) -> dict[str, Any]:
-    """Provenance of the attempt that counted, or of the newest one that has any."""
+@functools.cache
+def _listed_now(place: Path) -> Listing | None:
+    try:
+        return Listing.of(place)
+    except OSError:
+        return None
+
+
+def _recorded(folder: JobFolder, path: Callable[[AttemptFolder], Path]) -> dict[str, Any]:
+    """What the file at `path` says of the attempt that counted, or of the newest one that has it."""
     numbers = list(reversed(folder.attempts()))
     with contextlib.suppress(ContractError):
         numbers = [Result.load(folder.result).attempt]
     for number in numbers:
         try:
-            return read_json(folder.attempt(number).provenance)
+            return read_json(path(folder.attempt(number)))
         except ContractError:
             continue
     return {}

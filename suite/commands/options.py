@@ -42,7 +42,7 @@ Force = Annotated[
 RetryFailed = Annotated[bool, typer.Option("--retry-failed", rich_help_panel=_AGAIN, help="Run failed jobs again.")]
 Rerun = Annotated[
     Literal["stale"] | None,
-    typer.Option("--rerun", rich_help_panel=_AGAIN, help="Run jobs again whose code has changed since."),
+    typer.Option("--rerun", rich_help_panel=_AGAIN, help="Run jobs again whose code or data have changed since."),
 ]
 MaxJobs = Annotated[
     int | None, typer.Option("--max-jobs", min=1, rich_help_panel=_MACHINE, help="At most so many jobs at once.")

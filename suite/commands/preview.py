@@ -119,9 +119,9 @@ class Preview:
             output.say("Guesses hold for embedded data and default sizes; larger data and models take far longer.")
 
 
-def of(matrix: Matrix, runs: Path, redo: Redo, machine: Machine) -> Preview:
+def of(matrix: Matrix, runs: Path, redo: Redo, machine: Machine, data_root: Path | None = None) -> Preview:
     """How the matrix stands in `runs`, and what is left of it will take on `machine`."""
-    seen = outlook.read(matrix.jobs, runs, redo)
+    seen = outlook.read(matrix.jobs, runs, redo, data_root)
     guesses = cost.guess_all(matrix.jobs, cost.read_past(runs))
     slots = machine.at_once(max((job.spec.threads for job in seen.left), default=1))
     estimate = cost.estimate(

@@ -63,7 +63,7 @@ def run(
     redo = Redo(everything=force, failed=retry_failed, stale=rerun == "stale")
     command = _command(plan, runs, data, variant_file or ())
     listed = None if dry_run else _remember(jobs, runs, command)
-    seen = preview.of(jobs, runs, redo, machine)
+    seen = preview.of(jobs, runs, redo, machine, data)
     if not json:
         seen.show()
     if listed is None:

@@ -23,11 +23,13 @@ class Redo:
 class Agenda:
     """The jobs of one command, each waiting, running or settled."""
 
-    def __init__(self, jobs: Sequence[Job], *, runs: Path, weights: Mapping[str, float]) -> None:
+    def __init__(
+        self, jobs: Sequence[Job], *, runs: Path, weights: Mapping[str, float], data_root: Path | None = None
+    ) -> None:
         self.jobs = list({job.id: job for job in jobs}.values())
         self.results: dict[str, Result] = {}
         self.running: dict[str, Job] = {}
-        self._runs = runs
+        self._runs, self._data_root = runs, data_root
         rank = _priorities(self.jobs, weights)
         ordered = sorted(self.jobs, key=lambda job: (-job.spec.threads, -rank[job.id]))
         self._waiting = {job.id: job for job in ordered}
@@ -47,7 +49,7 @@ class Agenda:
         """
         for job in reversed(self.jobs):
             folder = JobFolder(self._runs / job.id)
-            result = broken(folder, job) if job.broken is not None else standing(folder, redo)
+            result = broken(folder, job) if job.broken is not None else standing(folder, redo, self._data_root)
             if result is not None:
                 self.settle(result)
             elif reason := self._missing_upstream(job):
@@ -110,13 +112,13 @@ class Agenda:
         return _publish(JobFolder(self._runs / job.id), job, result)
 
 
-def standing(folder: JobFolder, redo: Redo) -> Result | None:
+def standing(folder: JobFolder, redo: Redo, data_root: Path | None = None) -> Result | None:
     """The result that stands, or None if the job is to run; then nothing of another version is left in its way."""
     result = state.finished(folder)
     if result is None or result.status == "blocked":
-        prepare.set_aside(folder, checkpoints=provenance.stale(folder) is not None)
+        prepare.set_aside(folder, checkpoints=provenance.stale(folder, data_root=data_root) is not None)
         return None
-    stale = provenance.stale(folder) is not None if redo.stale or redo.failed else False
+    stale = provenance.stale(folder, data_root=data_root) is not None if redo.stale or redo.failed else False
     if redo.everything or (redo.stale and stale):
         prepare.set_aside(folder, checkpoints=True)
         return None

@@ -98,7 +98,7 @@ class Driver:
 
     def __init__(self, jobs: Sequence[Job], options: Options, watcher: state.Watcher, interrupts: Interrupts) -> None:
         self.options, self.watcher, self.interrupts = options, watcher, interrupts
-        self.agenda = agenda.Agenda(jobs, runs=options.runs, weights=options.weights)
+        self.agenda = agenda.Agenda(jobs, runs=options.runs, weights=options.weights, data_root=options.data_root)
         self._git = provenance.git_version()
         self._stop_file = options.runs.absolute() / ".stop"
         self._stop_file.unlink(missing_ok=True)

@@ -22,8 +22,12 @@ class Outlook:
     stale: Mapping[str, str]  # id -> what changed since its result
 
 
-def read(jobs: Sequence[Job], runs: Path, redo: Redo) -> Outlook:
-    """How `jobs` stand in `runs`, and which of them a run would start under `redo`."""
+def read(jobs: Sequence[Job], runs: Path, redo: Redo, data_root: Path | None = None) -> Outlook:
+    """How `jobs` stand in `runs`, and which of them a run would start under `redo`.
+
+    Args:
+        data_root: where the data sets lie now; None: where they lay when the jobs ran.
+    """
     finished: list[str] = []
     failed: list[str] = []
     left: list[Job] = []
@@ -31,7 +35,7 @@ def read(jobs: Sequence[Job], runs: Path, redo: Redo) -> Outlook:
     for job in jobs:
         folder = JobFolder(runs / job.id)
         result = state.finished(folder) if folder.result.exists() else None
-        if result is not None and (reason := provenance.stale(folder)):
+        if result is not None and (reason := provenance.stale(folder, data_root=data_root)):
             stale[job.id] = reason
         if job.broken is not None:
             failed.append(job.id)

@@ -9,6 +9,7 @@ import shutil
 from pathlib import Path
 
 from jobs.contract import ContractError, JobFolder, JobSpec, Launch, Result
+from suite import provenance
 from suite.errors import UnsmoothError
 from suite.running.order import Order
 from suite.running.runtimes.process import end_leftovers
@@ -92,6 +93,7 @@ def begin(folder: JobFolder, order: Order, *, devices: list[int], micro_batch: i
         upstream_file=upstream(folder, order),
     )
     launch.save(folder.attempt(number).launch)
+    provenance.note_data(folder.attempt(number), order.spec, order.data_root)
     return launch
 
 
