@@ -28,6 +28,7 @@ class Setting:
 
     label: str
     entries: tuple[Entry, ...]
+    mixed: str | None = None  # that its results come from several versions of the data: one sentence
 
     @property
     def baseline(self) -> Entry | None:
@@ -58,6 +59,7 @@ class Board:
     seeds: tuple[int, ...]
     commits: tuple[str, ...]
     dirty: bool  # at least one result comes from a checkout with uncommitted changes
+    stale: int  # results whose data have changed since
     tasks: tuple[Task, ...]
 
     def entries(self) -> list[Entry]:
@@ -77,6 +79,7 @@ def build(runs: Path, manifest: Manifest) -> Board:
         seeds=tuple(sorted({trial.seed for trial in trials})),
         commits=tuple(sorted({trial.git_sha for trial in trials if trial.git_sha})),
         dirty=any(trial.dirty for trial in trials),
+        stale=sum(trial.stale is not None for trial in trials),
         tasks=tuple(_task(group, manifest.tier) for group in _grouped(rows, lambda row: row.task)),
     )
 
@@ -105,28 +108,67 @@ def _place(row: Row) -> str:
 
 def _setting(rows: Sequence[Row], tier: str) -> Setting:
     baseline = next((row for row in rows if row.is_baseline), None)
-    entries = sorted((_entry(row, baseline, tier) for row in rows), key=_order)
+    mixed = _mixed(rows)
+    entries = sorted((_entry(row, baseline, tier, mixed) for row in rows), key=_order)
     rank, ranked = 0, []
     for entry in entries:
         if entry.unranked is None:
             rank += 1
             entry = dataclasses.replace(entry, rank=rank)
         ranked.append(entry)
-    return Setting(label=rows[0].label, entries=tuple(ranked))
+    return Setting(label=rows[0].label, entries=tuple(ranked), mixed=mixed)
 
 
-def _entry(row: Row, baseline: Row | None, tier: str) -> Entry:
+def _mixed(rows: Sequence[Row]) -> str | None:
+    """What is said of results from several versions of the data.
+
+    Files are compared across all results; what the jobs made of them only within a seed, which may draw the split.
+    """
+    trials = [trial for row in rows for trial in row.finished().values()]
+    seen: dict[object, set[str | None]] = {}
+    for trial in trials:
+        seen.setdefault("files", set()).add(trial.files)
+        seen.setdefault(trial.seed, set()).add(trial.data)
+    if all(len(versions - {None}) < 2 for versions in seen.values()):
+        return None
+    return (
+        f"These results come from several versions of the data set {rows[0].setting['data']}. Only results of the same"
+        " version are compared, and none is ranked. Run the plan again with --rerun stale."
+    )
+
+
+def _comparable(baseline: Row | None, row: Row) -> dict[int, float]:
+    """The baseline's values, on the seeds on which it had the data that `row` had."""
+    own, reference = row.finished(), baseline.finished() if baseline else {}
+    return {
+        seed: trial.value
+        for seed, trial in reference.items()
+        if trial.value is not None and _alike(trial, own.get(seed))
+    }
+
+
+def _alike(one: Trial, other: Trial | None) -> bool:
+    """Whether nothing says that two trials had different data."""
+    if other is None:
+        return False
+    pairs = ((one.data, other.data), (one.files, other.files))
+    return all(left is None or right is None or left == right for left, right in pairs)
+
+
+def _entry(row: Row, baseline: Row | None, tier: str, mixed: str | None) -> Entry:
     comparison = None
     if not row.is_baseline:
-        reference = baseline.values() if baseline else {}
+        reference = _comparable(baseline, row)
         comparison = compare(row.values(), baseline=reference, better=row.metric.better)
     mean = estimate(list(row.values().values()))
-    return Entry(row=row, estimate=mean, comparison=comparison, rank=None, unranked=_unranked(row, comparison, tier))
+    return Entry(row=row, estimate=mean, comparison=comparison, rank=None, unranked=_unranked(comparison, tier, mixed))
 
 
-def _unranked(row: Row, comparison: Comparison | None, tier: str) -> str | None:
+def _unranked(comparison: Comparison | None, tier: str, mixed: str | None) -> str | None:
     if comparison is None:
         return "It is what the others are compared to."
+    if mixed is not None:
+        return "Its setting mixes several versions of the data set."
     if tier != "ranked":
         return f"Results of the {tier} tier are shown and not ranked."
     shared = comparison.estimate.n if comparison.estimate else 0

@@ -8,6 +8,7 @@ from statistics import fmean
 from typing import Any
 
 from jobs.contract import ContractError, JobFolder, JobSpec, Result, canonical, read_json
+from suite import provenance
 from suite.planning.labels import PROFILE, variant_label
 from suite.planning.manifest import Manifest, PlannedJob, origins
 
@@ -43,6 +44,9 @@ class Trial:
     git_sha: str | None = None
     dirty: bool = False
     device: str | None = None
+    data: str | None = None  # digest of the data as the job read them
+    files: str | None = None  # digest of the data set's files as they lay there before the job began
+    stale: str | None = None  # what has changed of the data since
     rerun: str | None = None  # the command that runs it again, typed where the plan was run
 
 
@@ -88,6 +92,10 @@ class Row:
     def values(self) -> dict[int, float]:
         """Seed -> primary metric, of the trials that finished."""
         return {trial.seed: trial.value for trial in self.trials if trial.value is not None}
+
+    def finished(self) -> dict[int, Trial]:
+        """Seed -> trial, of those that have a value."""
+        return {trial.seed: trial for trial in self.trials if trial.value is not None}
 
     def last_layer(self, metric: str, site: str = "block") -> float | None:
         """A profile metric in the deepest layer of the last stack, averaged over seeds."""
@@ -181,6 +189,7 @@ def _trial(folder: Path, seed: int, result: Result | str | None) -> Trial:
         cost=result.cost,
         git_sha=git.get("sha"),
         dirty=bool(git.get("dirty")),
+        **_data(folder, result.attempt),
         device=result.cost.get("device"),
     )
 
@@ -194,6 +203,19 @@ def _git(folder: Path, attempt: int) -> dict[str, Any]:
         except ContractError:
             continue
     return {}
+
+
+def _data(folder: Path, attempt: int) -> dict[str, str | None]:
+    """Which data the attempt had, and whether they have changed since."""
+    files = JobFolder(folder).attempt(attempt)
+    stated = []
+    for path, key in ((files.provenance, "data"), (provenance.data_path(files), None)):
+        try:
+            document = read_json(path)
+            stated.append((document[key] if key else document).get("digest"))
+        except (ContractError, KeyError):
+            stated.append(None)
+    return {"data": stated[0], "files": stated[1], "stale": provenance.changed_data(JobFolder(folder))}
 
 
 def _profile(profiles: Iterable[Sequence[Mapping[str, Any]]]) -> Iterable[Curve]:

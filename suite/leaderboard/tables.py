@@ -39,12 +39,21 @@ def standing(board: Board) -> str:
 def origin(board: Board) -> str:
     """Which code the numbers come from."""
     commits = ", ".join(commit[:10] for commit in board.commits) or "unknown"
-    return f"Commit {commits}{', with uncommitted changes' if board.dirty else ''}; plan written {board.created}."
+    dirty = ", with uncommitted changes" if board.dirty else ""
+    stale = f" {board.stale} results are of data that have changed since." if board.stale else ""
+    return f"Commit {commits}{dirty}; plan written {board.created}.{stale}"
 
 
 def _section(task: Task, setting: Setting) -> list[str]:
     baseline = setting.baseline.row.name if setting.baseline else "the baseline"
-    head = [f"### {setting.label}", "", _HEAD.format(metric=wording.axis(task.metric), baseline=_cell(baseline)), _RULE]
+    mixed = [f"**{setting.mixed}**", ""] if setting.mixed else []
+    head = [
+        f"### {setting.label}",
+        "",
+        *mixed,
+        _HEAD.format(metric=wording.axis(task.metric), baseline=_cell(baseline)),
+        _RULE,
+    ]
     rows = ["| " + " | ".join(map(_cell, _cells(entry))) + " |" for entry in setting.entries]
     notes = [f"- {entry.row.name}: {reason}" for entry in setting.entries for reason in wording.reasons(entry)]
     return [*head, *rows, "", *notes, *([""] if notes else [])]
@@ -69,16 +78,16 @@ def comma_separated(board: Board) -> str:
     writer.writeheader()
     for task in board.tasks:
         for setting in task.settings:
-            writer.writerows(_record(entry, setting.label) for entry in setting.entries)
+            writer.writerows(_record(entry, setting) for entry in setting.entries)
     return file.getvalue()
 
 
-def _record(entry: Entry, label: str) -> dict[str, object]:
+def _record(entry: Entry, setting: Setting) -> dict[str, object]:
     row, comparison = entry.row, entry.comparison
     difference = comparison.estimate if comparison else None
     record: dict[str, object] = {
         "task": row.task,
-        "setting": label,
+        "setting": setting.label,
         "variant": row.variant,
         "arguments": json.dumps(row.arguments, sort_keys=True),
         "rank": entry.rank,
@@ -89,7 +98,7 @@ def _record(entry: Entry, label: str) -> dict[str, object]:
         "seeds_finished": len(row.values()),
         "seeds_planned": len(row.trials),
         "status": wording.ending(entry),
-        "reason": " ".join(wording.reasons(entry)),
+        "reason": " ".join([*wording.reasons(entry), *([setting.mixed] if setting.mixed else [])]),
         "job_ids": " ".join(trial.id for trial in row.trials),
     }
     if entry.estimate:

@@ -82,16 +82,21 @@ def specs(place: Place, variant: str, seeds: Sequence[int]) -> list[JobSpec]:
 
 
 def write_runs(
-    runs: Path, *, seeds: Sequence[int] = (0, 1), tier: str = "development", name: str = "smoke"
+    runs: Path,
+    *,
+    seeds: Sequence[int] = (0, 1),
+    tier: str = "development",
+    name: str = "smoke",
+    places: Sequence[Place] = PLACES,
 ) -> Manifest:
     """The whole folder: results, events, provenance and the plan's manifest."""
     jobs = []
-    for place in PLACES:
+    for place in places:
         for variant in VARIANTS:
             for spec in specs(place, variant, seeds):
                 write_job(runs, spec, place)
                 jobs.append(PlannedJob(id=spec.id, entry=place.task, label=setting_label(spec, LABELS), spec=spec))
-    tasks = {place.task: {"metric": place.metric, "label": list(LABELS)} for place in PLACES}
+    tasks = {place.task: {"metric": place.metric, "label": list(LABELS)} for place in places}
     created = "2026-11-23T08:00:00+00:00"
     manifest = Manifest(name=name, tier=tier, created=created, jobs=tuple(jobs), tasks=tasks, command=COMMAND)
     save(manifest, runs)
