@@ -67,11 +67,11 @@ def note_data(attempt: AttemptFolder, spec: JobSpec, data_root: str | None) -> N
         return
     try:
         listed = Listing.of(Path(data_root) / place)
-        if listed is not None:
-            document = {"name": spec.data, "root": data_root, "place": place, **listed.to_dict()}
-            write_json(data_path(attempt), document)
-    except PermissionError:
-        return  # the job will say what it cannot read
+        stated = listed.to_dict() if listed is not None else None
+    except OSError:  # the job will say what it cannot read
+        return
+    if stated is not None:
+        write_json(data_path(attempt), {"name": spec.data, "root": data_root, "place": place, **stated})
 
 
 def provenance_path(attempt: AttemptFolder) -> Path:

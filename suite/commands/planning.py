@@ -9,6 +9,7 @@ def plan(
     plan: options.PlanFile,
     *,
     runs: options.Runs = options.DEFAULT_RUNS,
+    data: options.DataRoot = None,
     select: options.Select = None,
     exclude: options.Exclude = None,
     seeds: options.Seeds = None,
@@ -26,7 +27,7 @@ def plan(
     jobs = matrix.read(plan, variant_files=variant_file or (), select=select or (), exclude=exclude or (), seeds=seeds)
     machine = Machine.of(gpus_per_job=gpus, processes=processes, max_jobs=max_jobs, ray_address=None)
     redo = Redo(everything=force, failed=retry_failed, stale=rerun == "stale")
-    seen = preview.of(jobs, runs, redo, machine)
+    seen = preview.of(jobs, runs, redo, machine, data)
     if json:
         output.document(seen.to_dict())
         return

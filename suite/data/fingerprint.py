@@ -33,7 +33,10 @@ class Listing:
     @classmethod
     def of(cls, folder: Path) -> Self | None:
         """None where there is no folder, or nothing in it."""
-        files = tuple(sorted(_files(folder)))
+        try:
+            files = tuple(sorted(_files(str(folder))))
+        except (FileNotFoundError, NotADirectoryError):
+            return None
         return cls(folder, files) if files else None
 
     @property
@@ -70,14 +73,16 @@ class Listing:
         )
 
 
-def _files(folder: Path) -> Iterator[tuple[str, int, int]]:
-    for directory, names, files in os.walk(folder, followlinks=True):
-        names[:] = [name for name in names if not _ignored(name)]
-        for name in files:
-            if not _ignored(name):
-                path = Path(directory, name)
-                found = path.stat()
-                yield path.relative_to(folder).as_posix(), found.st_size, found.st_mtime_ns
+def _files(folder: str, prefix: str = "") -> Iterator[tuple[str, int, int]]:
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if _ignored(entry.name):
+                continue
+            if entry.is_dir():
+                yield from _files(entry.path, f"{prefix}{entry.name}/")
+            else:
+                found = entry.stat()
+                yield prefix + entry.name, found.st_size, found.st_mtime_ns
 
 
 def _ignored(name: str) -> bool:

@@ -48,7 +48,7 @@ def test_nothing_heavy_is_imported_before_a_command_needs_it() -> None:
     assert done.stdout.strip() == "set()"
 
 
-@pytest.mark.parametrize("command", ["list", "plan", "run", "status", "leaderboard", "record", "new", "doctor"])
+@pytest.mark.parametrize("command", ["list", "plan", "run", "status", "leaderboard", "record", "new", "doctor", "data"])
 def test_every_command_explains_itself(unsmooth: Command, command: str) -> None:
     done = unsmooth(command, "--help")
     assert done.returncode == 0
