@@ -114,6 +114,8 @@ def _task_entry(cls: type[Task]) -> dict[str, Any]:
         "data": {name: dataclasses.asdict(dataset) for name, dataset in cls.datasets.items()},
         "metric": dataclasses.asdict(cls.metrics[0]),
         "label": list(cls.label),
+        "engines": list(cls.engines),
+        "full_batch": cls.full_batch,
     }
 
 

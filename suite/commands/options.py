@@ -16,8 +16,8 @@ Select = Annotated[
     typer.Option(
         "--select",
         rich_help_panel=_CHOICE,
-        help="Only jobs that match: task, entry, data, variant, 'neutreno[lam=0.4,0.6]', label, id, or the whole name "
-        "entry/data/variant/seed; with * and ?. Repeatable; what a selected job starts from comes along.",
+        help="Only jobs that match: task, entry, data, engine, variant, 'neutreno[lam=0.4,0.6]', label, id, or the whole "
+        "name entry/data/variant/seed; with * and ?. Repeatable; what a selected job starts from comes along.",
     ),
 ]
 Exclude = Annotated[

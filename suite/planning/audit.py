@@ -90,6 +90,8 @@ class Audit:
             yield "task", unknown("task", entry.task, self.catalogue.tasks)
             return
         yield from _data(entry, task)
+        if entry.engine not in task.engines:
+            yield "engine", _not_among(entry.engine, task.engines)
         yield from _prefixed("arguments", _arguments(entry.arguments, task))
         yield from _missing(entry.arguments, task)
 
@@ -133,13 +135,16 @@ def _arguments(given: Mapping[str, Any], owner: Task | Variant) -> Iterator[Find
         yield from ((name, problem) for one in alternatives if (problem := mistyped(one, argument)))
 
 
+def _not_among(value: object, choices: Sequence[object]) -> str:
+    return f"must be one of {', '.join(map(str, choices))}, got {value!r}."
+
+
 def mistyped(value: object, argument: Argument) -> str | None:
     """Why `value` cannot be of the argument's type; None if it can, or if only the code itself can tell."""
     if isinstance(value, float) and not math.isfinite(value):
         return f"must be a finite number, got {value}."
     if argument.choices:
-        allowed = ", ".join(map(str, argument.choices))
-        return None if value in argument.choices else f"must be one of {allowed}, got {value!r}."
+        return None if value in argument.choices else _not_among(value, argument.choices)
     parts = [part.strip() for part in argument.type.split("|")]
     if (value is None and "None" in parts) or not all(part in _KINDS or part == "None" for part in parts):
         return None

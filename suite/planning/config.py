@@ -31,7 +31,9 @@ class _Entry(_Strict):
     global_batch: PositiveInt | None = None
     precision: Literal["float32", "bfloat16"] = "float32"
     threads: PositiveInt = 1
+    engine: str = "ddp"
     compile: bool = False
+    deterministic: bool = False
     upstream: str | None = None
     limits_s: dict[str, PositiveFloat] = {}
 

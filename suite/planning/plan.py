@@ -26,7 +26,9 @@ class Entry:
     global_batch: int | None = None
     precision: str = "float32"
     threads: int = 1
+    engine: str = "ddp"
     compile: bool = False
+    deterministic: bool = False
     upstream: str | None = None  # name of another entry
     limits_s: Mapping[str, float] = dataclasses.field(default_factory=dict)
 
@@ -193,7 +195,9 @@ class _Expansion:
             global_batch=entry.global_batch or task.global_batch,
             precision=entry.precision,
             threads=entry.threads,
+            engine=entry.engine,
             compile=entry.compile,
+            deterministic=entry.deterministic,
             upstream=upstream,
         )
         return Job(
@@ -274,6 +278,6 @@ def _subject(job: Job, catalogue: Catalogue) -> Subject:
     spec, task = job.spec, catalogue.tasks[job.spec.task]
     variant_arguments = {key: plain(value) for key, value in spec.variant_arguments.items()}
     task_arguments = {key: plain(value) for key, value in spec.arguments.items()}
-    texts = (spec.task, job.entry, spec.data, spec.variant, job.id, job.name)
+    texts = (spec.task, job.entry, spec.data, spec.engine, spec.variant, job.id, job.name)
     arguments = {spec.task: task_arguments, job.entry: task_arguments, spec.variant: variant_arguments}
     return Subject((*texts, variant_label(spec), setting_label(spec, task.label)), arguments)
