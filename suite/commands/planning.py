@@ -26,6 +26,7 @@ def plan(
     jobs = matrix.read(plan, variant_files=variant_file or (), select=select or (), exclude=exclude or (), seeds=seeds)
     machine = Machine.of(gpus_per_job=gpus, processes=processes, max_jobs=max_jobs, ray_address=None)
     redo = Redo(everything=force, failed=retry_failed, stale=rerun == "stale")
+    machine.refuse_uneven(jobs)
     seen = preview.of(jobs, runs, redo, machine)
     if json:
         output.document(seen.to_dict())

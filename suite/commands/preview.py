@@ -10,13 +10,14 @@ from typing import Any
 
 from suite.commands import output
 from suite.commands.matrix import Matrix
-from suite.planning import cost
+from suite.planning import cost, division
 from suite.planning.cost import Estimate, Guess
 from suite.planning.labels import variant_label
 from suite.running import gpus, outlook
 from suite.running.agenda import Redo
 from suite.running.outlook import Outlook
 from suite.running.progress import duration
+from suite.running.runtimes import interpreters
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -35,6 +36,10 @@ class Machine:
         if gpus_per_job is None:
             gpus_per_job = 1 if ray_address is None and gpus.names() else 0
         return cls(gpus=gpus_per_job, processes=processes, max_jobs=max_jobs)
+
+    def refuse_uneven(self, matrix: Matrix) -> None:
+        """Raises UsageError where a global batch cannot be dealt out to a job's processes."""
+        division.refuse_uneven(matrix.plan, matrix.jobs, matrix.catalogue, processes=self.processes, gpus=self.gpus)
 
     def at_once(self, threads: int) -> int:
         """How many jobs of `threads` threads per process this machine takes at the same time."""
@@ -55,6 +60,13 @@ class Preview:
     estimate: Estimate
     runs: Path
 
+    @property
+    def lacks(self) -> list[str]:
+        """What is missing on this machine before some of the jobs left can start, a sentence for each environment."""
+        needed = Counter(interpreters.environment(job.spec) for job in self.outlook.left)
+        found = {name: interpreters.lacks(name) for name in needed}
+        return [f"{reason} {_needing(needed[name])}" for name, reason in found.items() if reason]
+
     def to_dict(self) -> dict[str, Any]:
         """For --json."""
         jobs, left = self.matrix.jobs, {job.id for job in self.outlook.left}
@@ -65,6 +77,7 @@ class Preview:
             "estimate": self.estimate,
             "disk_free_bytes": free_bytes(self.runs),
             "stale": self.outlook.stale,
+            "lacks": self.lacks,
             "jobs": [
                 {"id": job.id, "name": job.name, "left": job.id in left, "upstream": job.upstream, "spec": job.spec}
                 for job in jobs
@@ -104,6 +117,8 @@ class Preview:
             output.say("Failed jobs stay as they are; --retry-failed runs them again.")
         for reason, number in Counter(self.outlook.stale.values()).most_common():
             output.say(f"Stale: {number} results, because {reason}; --rerun stale runs them again.")
+        for reason in self.lacks:
+            output.say(f"Not ready: {reason}")
         for broken in self.matrix.catalogue.broken.values():
             output.say(f"Broken variant {broken.name}: {broken.problem} Its jobs become failed rows.")
 
@@ -117,6 +132,11 @@ class Preview:
         output.say(f"Where the times come from: {origins}.")
         if estimate.origins.get("guessed"):
             output.say("Guesses hold for embedded data and default sizes; larger data and models take far longer.")
+
+
+def _needing(number: int) -> str:
+    jobs = "1 job needs it; --exclude leaves it" if number == 1 else f"{number} jobs need it; --exclude leaves them"
+    return f"{jobs} out."
 
 
 def of(matrix: Matrix, runs: Path, redo: Redo, machine: Machine) -> Preview:

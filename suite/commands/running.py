@@ -14,6 +14,7 @@ from jobs.contract import Result
 from suite.commands import board, matrix, options, output, preview
 from suite.commands.matrix import Matrix
 from suite.commands.preview import Machine
+from suite.errors import UsageError
 from suite.planning import manifest
 from suite.recording import record
 from suite.recording.record import Summary
@@ -61,9 +62,11 @@ def run(
     jobs = matrix.read(plan, variant_files=variant_file or (), select=select or (), exclude=exclude or (), seeds=seeds)
     machine = Machine.of(gpus_per_job=gpus, processes=processes, max_jobs=max_jobs, ray_address=ray_address)
     redo = Redo(everything=force, failed=retry_failed, stale=rerun == "stale")
-    command = _command(plan, runs, data, variant_file or ())
-    listed = None if dry_run else _remember(jobs, runs, command)
+    machine.refuse_uneven(jobs)
     seen = preview.of(jobs, runs, redo, machine)
+    if seen.lacks and not dry_run and ray_address is None:
+        raise UsageError(seen.lacks)
+    listed = None if dry_run else _remember(jobs, runs, _command(plan, runs, data, variant_file or ()))
     if not json:
         seen.show()
     if listed is None:

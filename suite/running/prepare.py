@@ -11,6 +11,7 @@ from pathlib import Path
 from jobs.contract import ContractError, JobFolder, JobSpec, Launch, Result
 from suite.errors import UnsmoothError
 from suite.running.order import Order
+from suite.running.runtimes import interpreters
 from suite.running.runtimes.process import end_leftovers
 
 
@@ -80,6 +81,7 @@ def begin(folder: JobFolder, order: Order, *, devices: list[int], micro_batch: i
     launch = Launch(
         attempt=number,
         runtime=order.runtime,
+        environment=interpreters.environment(order.spec),
         processes=order.processes,
         devices=devices,
         micro_batch=micro_batch,
