@@ -41,13 +41,8 @@ def run(
     max_jobs: options.MaxJobs = None,
     gpus: options.Gpus = None,
     processes: options.Processes = 1,
-    workers: Annotated[
-        int, typer.Option("--workers", min=0, rich_help_panel=_MACHINE, help="Data-loading processes per process.")
-    ] = 0,
-    micro_batch: Annotated[
-        int | None,
-        typer.Option("--micro-batch", min=1, rich_help_panel=_MACHINE, help="Samples per forward pass and process."),
-    ] = None,
+    workers: options.Workers = 0,
+    micro_batch: options.MicroBatch = None,
     retries: Annotated[
         int, typer.Option("--retries", min=0, rich_help_panel=_MACHINE, help="Further attempts after a job's failure.")
     ] = 2,
@@ -60,7 +55,14 @@ def run(
     The same command again goes on where it was: finished jobs stay, unfinished ones resume from their checkpoint.
     """
     jobs = matrix.read(plan, variant_files=variant_file or (), select=select or (), exclude=exclude or (), seeds=seeds)
-    machine = Machine.of(gpus_per_job=gpus, processes=processes, max_jobs=max_jobs, ray_address=ray_address)
+    machine = Machine.of(
+        gpus_per_job=gpus,
+        ray_address=ray_address,
+        processes=processes,
+        workers=workers,
+        micro_batch=micro_batch,
+        max_jobs=max_jobs,
+    )
     redo = Redo(everything=force, failed=retry_failed, stale=rerun == "stale")
     machine.refuse_uneven(jobs)
     seen = preview.of(jobs, runs, redo, machine)

@@ -87,7 +87,7 @@ class Task:
     metric: Mapping[str, Any]  # name, unit, better
     label: tuple[str, ...]  # arguments that boards show
     engines: tuple[str, ...]  # what trains it
-    full_batch: bool  # every process sees every sample: the global batch is not dealt out
+    full_batch: bool  # by default every process sees every sample: the global batch is not dealt out
 
     @property
     def default_data(self) -> str:
