@@ -119,8 +119,12 @@ def _data(entry: Entry, task: Task) -> Iterator[Finding]:
     data = task.data.get(entry.data or task.default_data)
     if data is None:
         yield "data", unknown(f"data set of task {task.name}", entry.data, task.data)
-    elif entry.split is not None and entry.split not in data.splits:
-        yield "split", unknown(f"split of {data.name}", entry.split, data.splits)
+        return
+    for split in entry.splits:
+        if split is not None and split not in data.splits:
+            yield "split", unknown(f"split of {data.name}", split, data.splits)
+    if not entry.splits:
+        yield "split", "is an empty list, which stands for no job; give at least one value."
 
 
 def _arguments(given: Mapping[str, Any], owner: Task | Variant) -> Iterator[Finding]:
@@ -165,7 +169,8 @@ def _trials(audit: Audit) -> Iterator[Trial]:
     known = [(i, entry) for i, entry in audit.entries.items() if entry.task in audit.catalogue.tasks]
     for index, entry in known:
         task = audit.catalogue.tasks[entry.task]
-        setting = {"task": entry.task, "data": entry.data or task.default_data, "split": entry.split}
+        split = next(iter(entry.splits), None)
+        setting = {"task": entry.task, "data": entry.data or task.default_data, "split": split}
         paths = {name: f"tasks[{index}].arguments.{name}" for name in entry.arguments}
         for arguments in task_grid(entry, audit.catalogue):
             yield Trial(f"tasks[{index}]", paths, None, {**setting, "arguments": arguments})

@@ -139,6 +139,12 @@ variants:
             {"arguments": {"dept": 2}},
             "tasks[0].arguments.dept: Unknown argument of graph 'dept'. Did you mean 'depth'?",
         ),
+        (
+            {"data": "cora", "split": ["public", "publik"]},
+            "tasks[0].split: Unknown split of cora 'publik'. Did you mean 'public'?",
+        ),
+        ({"data": "cora", "split": []}, "tasks[0].split: is an empty list, which stands for no job;"),
+        ({"split": ["a", 3]}, "tasks[0].split: must be a text or a list of texts, got ['a', 3]."),
         ({"arguments": {"depth": 2.5}}, "tasks[0].arguments.depth: must be a whole number, got 2.5."),
         ({"arguments": {"depth": [2, True]}}, "tasks[0].arguments.depth: must be a whole number, got True."),
         ({"arguments": {"dropout": "high"}}, "tasks[0].arguments.dropout: must be a number, got 'high'."),
