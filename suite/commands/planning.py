@@ -9,6 +9,7 @@ import typer
 from suite.commands import matrix, options, output, preview
 from suite.commands.preview import Machine, Preview
 from suite.planning import pace
+from suite.planning.labels import setting_label, variant_label
 from suite.running import probing
 from suite.running.agenda import Redo
 from suite.running.probing import Effort, Probe, Prober
@@ -80,13 +81,18 @@ def _probed(seen: Preview, runs: Path, effort: Effort) -> list[Probe]:
     number = len(probing.chosen(seen.outlook.left, each_variant=effort.each_variant))
     limit = duration(effort.limit_s)
     output.warn(f"{number} probes of {effort.steps} steps or more, at most {limit} for each phase of one:")
-    return Prober(runs=runs, setup=seen.machine.setup(), effort=effort).run(
-        seen.outlook.left, lambda probe: output.warn(f"  {_sentence(probe)}")
+    tasks = seen.matrix.catalogue.tasks
+    prober = Prober(
+        runs=runs,
+        setup=seen.machine.setup(),
+        effort=effort,
+        label=lambda job: f"{setting_label(job.spec, tasks[job.spec.task].label)} {variant_label(job.spec)}",
     )
+    return prober.run(seen.outlook.left, lambda probe: output.warn(f"  {_sentence(probe)}"))
 
 
 def _sentence(probe: Probe) -> str:
-    """`graph/karate/softmax: 0.012 s a step, 0.003 s a validation, 0.2 s of testing, 0.31 GB.`"""
+    """`graph karate depth=8 softmax: 0.012 s a step, 0.003 s a validation, 0.2 s of testing, 0.31 GB.`"""
     found = probe.pace
     if found is None:
         return f"{probe.name}: no probe: {probe.problem}"

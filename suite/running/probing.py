@@ -99,6 +99,7 @@ class Prober:
     runs: Path
     setup: Setup
     effort: Effort
+    label: Callable[[Job], str] = lambda job: job.name  # what people call a job's setting and variant
 
     def run(self, jobs: Sequence[Job], tell: Callable[[Probe], None] = lambda _: None) -> list[Probe]:
         """Probe each setting of `jobs` that is not remembered, and `tell` each as it is known.
@@ -117,7 +118,7 @@ class Prober:
             known = remembered(self.runs, self.setup)
             for job in chosen(jobs, each_variant=self.effort.each_variant):
                 earlier = known.get((pace.place(job.spec), pace.variant(job.spec)))
-                probe = Probe(name=_name(job), pace=earlier, remembered=True) if earlier else self._probe(job)
+                probe = Probe(name=self.label(job), pace=earlier, remembered=True) if earlier else self._probe(job)
                 tell(probe)
                 found.append(probe)
         return found
@@ -166,12 +167,12 @@ class Prober:
         began, ended = times
         whole = result.status == "ok"
         if not whole and result.failure not in CUT_SHORT:
-            return Probe(name=_name(job), problem=result.reason or f"It was {result.status}.")
+            return Probe(name=self.label(job), problem=result.reason or f"It was {result.status}.")
         events = [event for _, event in read_events(folder.attempt(result.attempt).events)]
         warm_up = max(1, self.setup.workers)
         found = pace.read(events, began=began, ended=ended if whole else None, warm_up=warm_up)
         if found is None:
-            return Probe(name=_name(job), problem=f"No step was completed. {result.reason or ''}".rstrip())
+            return Probe(name=self.label(job), problem=f"No step was completed. {result.reason or ''}".rstrip())
         found = dataclasses.replace(
             found,
             validate_every=pace.validate_every(job.spec) or found.validate_every,
@@ -179,7 +180,7 @@ class Prober:
             peak_bytes=_number(result.cost, "peak_bytes"),
         )
         cut = None if whole else f"Cut short, what is missing is guessed: {result.reason}"
-        return Probe(name=_name(job), pace=found, problem=cut)
+        return Probe(name=self.label(job), pace=found, problem=cut)
 
 
 def chosen(jobs: Sequence[Job], *, each_variant: bool) -> list[Job]:
@@ -190,10 +191,6 @@ def chosen(jobs: Sequence[Job], *, each_variant: bool) -> list[Job]:
         if job.broken is None and (key not in found or job.spec.variant == BASELINE != found[key].spec.variant):
             found[key] = job
     return list(found.values())
-
-
-def _name(job: Job) -> str:
-    return job.name.rpartition("/seed")[0]
 
 
 def _number(cost: Mapping[str, Any], name: str) -> float | None:

@@ -75,7 +75,11 @@ def test_plan_measures_a_few_real_steps_and_remembers_them(unsmooth: Command) ->
     first = unsmooth.json(*probe)
     assert first["estimate"]["origins"] == {"probed": 2}
     (found,) = first["probes"]
-    assert (found["name"], found["problem"], found["remembered"]) == ("graph/karate/softmax", None, False)
+    assert (found["name"], found["problem"], found["remembered"]) == (
+        "graph karate model=gcn depth=2 softmax",
+        None,
+        False,
+    )
     assert found["pace"]["validate_every"] == 1
     assert min(found["pace"][part] for part in ("start_s", "step_s", "validate_s", "finish_s", "peak_bytes")) > 0
     assert unsmooth.json(*probe)["probes"] == [found | {"remembered": True}]
@@ -85,7 +89,7 @@ def test_a_probe_without_data_says_so_and_the_estimate_stays_a_guess(unsmooth: C
     (unsmooth.folder / "cora.yaml").write_text(PLAN.replace("karate", "cora"))
     done = unsmooth("plan", "cora.yaml", "--runs", "probed", "--probe")
     assert done.returncode == 0
-    assert "graph/cora/softmax: no probe: cora: no data root." in done.stderr
+    assert "graph cora/public model=gcn depth=2 softmax: no probe: cora: no data root." in done.stderr
     assert "2 guessed" in done.stdout
 
 
