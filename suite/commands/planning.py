@@ -80,7 +80,8 @@ def _probed(seen: Preview, runs: Path, effort: Effort) -> list[Probe]:
     """Probe what is left, telling each as it is known, beside the output."""
     number = len(probing.chosen(seen.outlook.left, each_variant=effort.each_variant))
     limit = duration(effort.limit_s)
-    output.warn(f"{number} probes of {effort.steps} steps or more, at most {limit} for each phase of one:")
+    probes = "1 probe" if number == 1 else f"{number} probes"
+    output.warn(f"{probes} of {effort.steps} steps or more, at most {limit} for each phase of one:")
     tasks = seen.matrix.catalogue.tasks
     prober = Prober(
         runs=runs,

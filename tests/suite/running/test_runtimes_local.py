@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from jobs.contract import JobFolder, Launch, Result
+from jobs.contract import ENGINES, JobFolder, Launch, Result
 from suite.errors import UsageError
 from suite.running import prepare
 from suite.running.runtimes import interpreters, process, registry
@@ -67,6 +67,15 @@ def test_an_environment_apart_has_its_own_interpreter_and_all_else_is_the_same(
     )
     assert (main[0], fairseq[0]) == (sys.executable, "/opt/fairseq/bin/python")
     assert main[1:] == fairseq[1:]
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_every_engine_is_started_by_torchrun_as_often_as_there_are_processes(tmp_path: Path, engine: str) -> None:
+    wanted = order(spec("ok", engine=engine), processes=2)
+    launch = prepare.begin(JobFolder(tmp_path), wanted, devices=[], micro_batch=None)
+    python, *rest = Local().argv(JobFolder(tmp_path), launch)
+    assert rest[:4] == ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    assert python == interpreters.interpreter("fairseq" if engine == "fairseq" else "main")
 
 
 def test_an_environment_is_looked_for_in_the_checkout_unless_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
