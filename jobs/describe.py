@@ -114,7 +114,14 @@ def _task_entry(cls: type[Task]) -> dict[str, Any]:
         "data": {name: dataclasses.asdict(dataset) for name, dataset in cls.datasets.items()},
         "metric": dataclasses.asdict(cls.metrics[0]),
         "label": list(cls.label),
+        "engines": list(cls.engines),
+        "full_batch": _full_batch(cls),
     }
+
+
+def _full_batch(cls: type[Task]) -> bool:
+    """With the default arguments; a task may decide it by its arguments."""
+    return cls.full_batch if any("default" not in entry for entry in parameters(cls).values()) else cls().full_batch
 
 
 def _variant_problem(classes: Mapping[str, type[Variant]], item: Mapping[str, Any]) -> str | None:

@@ -15,6 +15,7 @@ from suite.errors import CatalogueError
 from suite.planning import catalogue
 from suite.provenance import SOURCE_ROOT
 from suite.running import gpus
+from suite.running.runtimes import interpreters
 
 CONTROL = ("ray", "mlflow", "pydantic", "typer", "rich", "plotly", "jinja2", "scipy")
 """What the control plane needs."""
@@ -56,6 +57,7 @@ def examine(runs: Path) -> list[Check]:
         *packages(CONTROL, pins),
         *hosts(pins),
         variants_and_tasks(),
+        *environments(),
         writable(runs),
         disk(runs),
         shared_memory(),
@@ -131,6 +133,30 @@ def variants_and_tasks() -> Check:
         problems = "; ".join(broken.problem for broken in found.broken.values())
         return Check("variants, tasks", "warn", f"{counts}; broken: {problems}", "Mend or remove these variants.")
     return Check("variants, tasks", "ok", counts)
+
+
+def environments() -> Iterator[Check]:
+    """The environments beside this one; without them the jobs of their engines cannot run, all others do."""
+    for name, apart in interpreters.APART.items():
+        lacks = interpreters.lacks(name)
+        yield (
+            Check(f"{name} environment", "warn", f"no {apart.python}", f"For jobs with engine {name}: {apart.build}.")
+            if lacks
+            else _imported(name, apart)
+        )
+
+
+def _imported(name: str, apart: interpreters.Apart) -> Check:
+    """Whether the interpreter of an environment apart knows the package that it was made for."""
+    code = f"from importlib.metadata import version; import torch; print(version({name!r}))"
+    what, advice = f"{name} environment", f"Build it again: {apart.build}."
+    try:
+        child = subprocess.run([apart.python, "-c", code], capture_output=True, text=True, timeout=120, check=False)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return Check(what, "warn", f"{apart.python} cannot be used: {error}", advice)
+    if child.returncode == 0:
+        return Check(what, "ok", f"{name} {child.stdout.strip()}, {apart.python}")
+    return Check(what, "warn", (child.stderr.strip().splitlines() or ["it ended without a word"])[-1], advice)
 
 
 def writable(runs: Path) -> Check:

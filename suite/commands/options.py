@@ -8,7 +8,8 @@ import typer
 _CHOICE, _AGAIN, _MACHINE = "Which jobs", "Running again", "Where and how"
 
 PlanFile = Annotated[
-    str, typer.Argument(metavar="PLAN", help="A plan file, or the name of one that comes along: nano, smoke, small.")
+    str,
+    typer.Argument(metavar="PLAN", help="A plan file, or the name of one that comes along: nano, smoke, small, paper."),
 ]
 Runs = Annotated[Path, typer.Option("--runs", help="Folder that holds every job's files and the board.")]
 Select = Annotated[
@@ -16,8 +17,8 @@ Select = Annotated[
     typer.Option(
         "--select",
         rich_help_panel=_CHOICE,
-        help="Only jobs that match: task, entry, data, variant, 'neutreno[lam=0.4,0.6]', label, id, or the whole name "
-        "entry/data/variant/seed; with * and ?. Repeatable; what a selected job starts from comes along.",
+        help="Only jobs that match: task, entry, data, engine, variant, 'neutreno[lam=0.4,0.6]', label, id, or the "
+        "whole name entry/data/variant/seed; with * and ?. Repeatable; what a selected job starts from comes along.",
     ),
 ]
 Exclude = Annotated[
@@ -53,6 +54,13 @@ Gpus = Annotated[
 ]
 Processes = Annotated[
     int, typer.Option("--processes", min=1, rich_help_panel=_MACHINE, help="Processes per job on the CPU.")
+]
+Workers = Annotated[
+    int, typer.Option("--workers", min=0, rich_help_panel=_MACHINE, help="Data-loading processes per process.")
+]
+MicroBatch = Annotated[
+    int | None,
+    typer.Option("--micro-batch", min=1, rich_help_panel=_MACHINE, help="Samples per forward pass and process."),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Say more: every job, every source.")]

@@ -1,4 +1,4 @@
-"""What `plan` and `run` say before anything is spent: counts, what is done, hours, wall-clock, disk."""
+"""What `plan` and `run` say before anything is spent: counts, what is done, hours, wall-clock, disk, memory."""
 
 import dataclasses
 import os
@@ -10,13 +10,15 @@ from typing import Any
 
 from suite.commands import output
 from suite.commands.matrix import Matrix
-from suite.planning import cost
+from suite.planning import cost, division
 from suite.planning.cost import Estimate, Guess
 from suite.planning.labels import variant_label
-from suite.running import gpus, outlook
+from suite.planning.pace import Setup
+from suite.running import gpus, outlook, probing
 from suite.running.agenda import Redo
 from suite.running.outlook import Outlook
 from suite.running.progress import duration
+from suite.running.runtimes import interpreters
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -25,24 +27,38 @@ class Machine:
 
     gpus: int  # per job
     processes: int = 1  # per job on the CPU
+    workers: int = 0  # data-loading processes per process
+    micro_batch: int | None = None
     max_jobs: int | None = None
 
     @classmethod
-    def of(
-        cls, *, gpus_per_job: int | None, processes: int, max_jobs: int | None, ray_address: str | None
-    ) -> "Machine":
+    def of(cls, *, gpus_per_job: int | None, ray_address: str | None = None, **wishes: Any) -> "Machine":
         """This machine; without a wish, each job gets a GPU where there is one and Ray is started here."""
         if gpus_per_job is None:
             gpus_per_job = 1 if ray_address is None and gpus.names() else 0
-        return cls(gpus=gpus_per_job, processes=processes, max_jobs=max_jobs)
+        return cls(gpus=gpus_per_job, **wishes)
 
-    def at_once(self, threads: int) -> int:
-        """How many jobs of `threads` threads per process this machine takes at the same time."""
+    def setup(self) -> Setup:
+        """How jobs are run on it, for guesses and probes."""
+        wanted = Setup(processes=self.processes, gpus=self.gpus, workers=self.workers, micro_batch=self.micro_batch)
+        return probing.under(wanted)
+
+    def refuse_uneven(self, matrix: Matrix) -> None:
+        """Raises UsageError where a global batch cannot be dealt out to a job's processes."""
+        division.refuse_uneven(matrix.plan, matrix.jobs, matrix.catalogue, processes=self.processes, gpus=self.gpus)
+
+    def at_once(self, threads: int) -> list[int]:
+        """How many jobs of `threads` threads per process this machine takes at once, and larger ones would.
+
+        Where the wish is for more GPUs than there are, those of one, four and sixteen nodes of eight.
+        """
         if self.gpus:
-            room = len(gpus.names()) // self.gpus
+            there = len(gpus.names()) // self.gpus
+            rooms = [there, 2 * there, 4 * there] if there else [max(1, nodes * 8 // self.gpus) for nodes in (1, 4, 16)]
         else:
-            room = len(os.sched_getaffinity(0)) // (threads * self.processes)
-        return max(min(room, self.max_jobs or room), 1)
+            room = max(1, len(os.sched_getaffinity(0)) // (threads * self.processes))
+            rooms = [room, 2 * room, 4 * room]
+        return sorted({min(room, self.max_jobs or room) for room in rooms})
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -54,6 +70,14 @@ class Preview:
     guesses: Mapping[str, Guess]
     estimate: Estimate
     runs: Path
+    machine: Machine
+
+    @property
+    def lacks(self) -> list[str]:
+        """What is missing on this machine before some of the jobs left can start, a sentence for each environment."""
+        needed = Counter(interpreters.environment(job.spec) for job in self.outlook.left)
+        found = {name: interpreters.lacks(name) for name in needed}
+        return [f"{reason} {_needing(needed[name])}" for name, reason in found.items() if reason]
 
     def to_dict(self) -> dict[str, Any]:
         """For --json."""
@@ -65,6 +89,7 @@ class Preview:
             "estimate": self.estimate,
             "disk_free_bytes": free_bytes(self.runs),
             "stale": self.outlook.stale,
+            "lacks": self.lacks,
             "jobs": [
                 {"id": job.id, "name": job.name, "left": job.id in left, "upstream": job.upstream, "spec": job.spec}
                 for job in jobs
@@ -104,34 +129,49 @@ class Preview:
             output.say("Failed jobs stay as they are; --retry-failed runs them again.")
         for reason, number in Counter(self.outlook.stale.values()).most_common():
             output.say(f"Stale: {number} results, because {reason}; --rerun stale runs them again.")
+        for reason in self.lacks:
+            output.say(f"Not ready: {reason}")
         for broken in self.matrix.catalogue.broken.values():
             output.say(f"Broken variant {broken.name}: {broken.problem} Its jobs become failed rows.")
 
     def _show_estimate(self) -> None:
         estimate = self.estimate
         hours = f"{estimate.gpu_h:.2g} GPU-hours" if estimate.gpu_h else f"{estimate.core_h:.2g} core-hours"
-        walls = ", ".join(f"{duration(wall_s)} with {slots} at once" for slots, wall_s in estimate.wall_s.items())
+        walls = ", ".join(f"{duration(wall_s)} {self._room(slots)}" for slots, wall_s in estimate.wall_s.items())
         origins = ", ".join(f"{number} {origin}" for origin, number in estimate.origins.items())
         output.say(f"To spend: {hours}; wall-clock {walls}.")
         output.say(f"Disk: {estimate.disk_bytes / 1e9:.2g} GB of {free_bytes(self.runs) / 1e9:.3g} GB free.")
+        if estimate.peak_bytes:
+            output.say(f"Memory: up to {estimate.peak_bytes / 1e9:.2g} GB a process, as far as it is known.")
         output.say(f"Where the times come from: {origins}.")
         if estimate.origins.get("guessed"):
-            output.say("Guesses hold for embedded data and default sizes; larger data and models take far longer.")
+            output.say("Guesses may be off by a factor of three; `unsmooth plan --probe` measures a few steps of each.")
+
+    def _room(self, slots: int) -> str:
+        if not self.machine.gpus:
+            return f"with {slots} at once"
+        number = slots * self.machine.gpus
+        return f"on {number} GPU{'s' * (number > 1)}"
+
+
+def _needing(number: int) -> str:
+    jobs = "1 job needs it; --exclude leaves it" if number == 1 else f"{number} jobs need it; --exclude leaves them"
+    return f"{jobs} out."
 
 
 def of(matrix: Matrix, runs: Path, redo: Redo, machine: Machine, data_root: Path | None = None) -> Preview:
     """How the matrix stands in `runs`, and what is left of it will take on `machine`."""
     seen = outlook.read(matrix.jobs, runs, redo, data_root)
-    guesses = cost.guess_all(matrix.jobs, cost.read_past(runs))
-    slots = machine.at_once(max((job.spec.threads for job in seen.left), default=1))
+    setup = machine.setup()
+    guesses = cost.guess_all(matrix.jobs, cost.read_past(runs), setup, probing.remembered(runs, setup))
     estimate = cost.estimate(
         seen.left,
         guesses,
-        at_once=[slots, 2 * slots, 4 * slots],
+        at_once=machine.at_once(max((job.spec.threads for job in seen.left), default=1)),
         processes=machine.processes,
         gpus=machine.gpus,
     )
-    return Preview(matrix=matrix, outlook=seen, guesses=guesses, estimate=estimate, runs=runs)
+    return Preview(matrix=matrix, outlook=seen, guesses=guesses, estimate=estimate, runs=runs, machine=machine)
 
 
 def free_bytes(folder: Path) -> int:

@@ -14,6 +14,7 @@ from jobs.contract import Result
 from suite.commands import board, matrix, options, output, preview
 from suite.commands.matrix import Matrix
 from suite.commands.preview import Machine
+from suite.errors import UsageError
 from suite.planning import manifest
 from suite.recording import record
 from suite.recording.record import Summary
@@ -40,13 +41,8 @@ def run(
     max_jobs: options.MaxJobs = None,
     gpus: options.Gpus = None,
     processes: options.Processes = 1,
-    workers: Annotated[
-        int, typer.Option("--workers", min=0, rich_help_panel=_MACHINE, help="Data-loading processes per process.")
-    ] = 0,
-    micro_batch: Annotated[
-        int | None,
-        typer.Option("--micro-batch", min=1, rich_help_panel=_MACHINE, help="Samples per forward pass and process."),
-    ] = None,
+    workers: options.Workers = 0,
+    micro_batch: options.MicroBatch = None,
     retries: Annotated[
         int, typer.Option("--retries", min=0, rich_help_panel=_MACHINE, help="Further attempts after a job's failure.")
     ] = 2,
@@ -59,11 +55,20 @@ def run(
     The same command again goes on where it was: finished jobs stay, unfinished ones resume from their checkpoint.
     """
     jobs = matrix.read(plan, variant_files=variant_file or (), select=select or (), exclude=exclude or (), seeds=seeds)
-    machine = Machine.of(gpus_per_job=gpus, processes=processes, max_jobs=max_jobs, ray_address=ray_address)
+    machine = Machine.of(
+        gpus_per_job=gpus,
+        ray_address=ray_address,
+        processes=processes,
+        workers=workers,
+        micro_batch=micro_batch,
+        max_jobs=max_jobs,
+    )
     redo = Redo(everything=force, failed=retry_failed, stale=rerun == "stale")
-    command = _command(plan, runs, data, variant_file or ())
-    listed = None if dry_run else _remember(jobs, runs, command)
+    machine.refuse_uneven(jobs)
     seen = preview.of(jobs, runs, redo, machine, data)
+    if seen.lacks and not dry_run and ray_address is None:
+        raise UsageError(seen.lacks)
+    listed = None if dry_run else _remember(jobs, runs, _command(plan, runs, data, variant_file or ()))
     if not json:
         seen.show()
     if listed is None:

@@ -90,6 +90,8 @@ class Audit:
             yield "task", unknown("task", entry.task, self.catalogue.tasks)
             return
         yield from _data(entry, task)
+        if entry.engine not in task.engines:
+            yield "engine", _not_among(entry.engine, task.engines)
         yield from _prefixed("arguments", _arguments(entry.arguments, task))
         yield from _missing(entry.arguments, task)
 
@@ -117,8 +119,12 @@ def _data(entry: Entry, task: Task) -> Iterator[Finding]:
     data = task.data.get(entry.data or task.default_data)
     if data is None:
         yield "data", unknown(f"data set of task {task.name}", entry.data, task.data)
-    elif entry.split is not None and entry.split not in data.splits:
-        yield "split", unknown(f"split of {data.name}", entry.split, data.splits)
+        return
+    for split in entry.splits:
+        if split is not None and split not in data.splits:
+            yield "split", unknown(f"split of {data.name}", split, data.splits)
+    if not entry.splits:
+        yield "split", "is an empty list, which stands for no job; give at least one value."
 
 
 def _arguments(given: Mapping[str, Any], owner: Task | Variant) -> Iterator[Finding]:
@@ -133,13 +139,16 @@ def _arguments(given: Mapping[str, Any], owner: Task | Variant) -> Iterator[Find
         yield from ((name, problem) for one in alternatives if (problem := mistyped(one, argument)))
 
 
+def _not_among(value: object, choices: Sequence[object]) -> str:
+    return f"must be one of {', '.join(map(str, choices))}, got {value!r}."
+
+
 def mistyped(value: object, argument: Argument) -> str | None:
     """Why `value` cannot be of the argument's type; None if it can, or if only the code itself can tell."""
     if isinstance(value, float) and not math.isfinite(value):
         return f"must be a finite number, got {value}."
     if argument.choices:
-        allowed = ", ".join(map(str, argument.choices))
-        return None if value in argument.choices else f"must be one of {allowed}, got {value!r}."
+        return None if value in argument.choices else _not_among(value, argument.choices)
     parts = [part.strip() for part in argument.type.split("|")]
     if (value is None and "None" in parts) or not all(part in _KINDS or part == "None" for part in parts):
         return None
@@ -160,7 +169,8 @@ def _trials(audit: Audit) -> Iterator[Trial]:
     known = [(i, entry) for i, entry in audit.entries.items() if entry.task in audit.catalogue.tasks]
     for index, entry in known:
         task = audit.catalogue.tasks[entry.task]
-        setting = {"task": entry.task, "data": entry.data or task.default_data, "split": entry.split}
+        split = next(iter(entry.splits), None)
+        setting = {"task": entry.task, "data": entry.data or task.default_data, "split": split}
         paths = {name: f"tasks[{index}].arguments.{name}" for name in entry.arguments}
         for arguments in task_grid(entry, audit.catalogue):
             yield Trial(f"tasks[{index}]", paths, None, {**setting, "arguments": arguments})

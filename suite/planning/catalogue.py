@@ -83,6 +83,8 @@ class Task:
     data: Mapping[str, DataSet]
     metric: Mapping[str, Any]  # name, unit, better
     label: tuple[str, ...]  # arguments that boards show
+    engines: tuple[str, ...]  # what trains it
+    full_batch: bool  # by default every process sees every sample: the global batch is not dealt out
 
     @property
     def default_data(self) -> str:
@@ -158,8 +160,18 @@ def _variant(name: str, entry: Mapping[str, Any]) -> Variant:
 
 def _task(name: str, entry: Mapping[str, Any]) -> Task:
     data = {key: DataSet(key, d["summary"], tuple(d["splits"]), d["embedded"]) for key, d in entry["data"].items()}
-    steps, batch, label = entry["steps"], entry["global_batch"], tuple(entry["label"])
-    return Task(name, entry["summary"], _arguments(entry["arguments"]), steps, batch, data, entry["metric"], label)
+    return Task(
+        name=name,
+        summary=entry["summary"],
+        arguments=_arguments(entry["arguments"]),
+        steps=entry["steps"],
+        global_batch=entry["global_batch"],
+        data=data,
+        metric=entry["metric"],
+        label=tuple(entry["label"]),
+        engines=tuple(entry["engines"]),
+        full_batch=entry["full_batch"],
+    )
 
 
 def _broken(name: str, entry: Mapping[str, Any]) -> Broken:

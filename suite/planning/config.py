@@ -4,8 +4,17 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveFloat, PositiveInt, ValidationError
-from pydantic_core import ErrorDetails
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    NonNegativeInt,
+    PlainValidator,
+    PositiveFloat,
+    PositiveInt,
+    ValidationError,
+)
+from pydantic_core import ErrorDetails, PydanticCustomError
 
 from suite.errors import UsageError, unknown
 from suite.planning import documents
@@ -21,17 +30,28 @@ class _Strict(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 
+def _splits(value: object) -> object:
+    """A text, or a list of texts as a tuple."""
+    if value is None or isinstance(value, str):
+        return value
+    if isinstance(value, list) and all(isinstance(one, str) for one in value):
+        return tuple(value)
+    raise PydanticCustomError("split", "must be a text or a list of texts")
+
+
 class _Entry(_Strict):
     task: str
     name: _Name | None = None
     data: str | None = None
-    split: str | None = None
+    split: Annotated[str | tuple[str, ...] | None, PlainValidator(_splits)] = None
     arguments: dict[str, Any] = {}
     steps: PositiveInt | None = None
     global_batch: PositiveInt | None = None
     precision: Literal["float32", "bfloat16"] = "float32"
     threads: PositiveInt = 1
+    engine: str = "ddp"
     compile: bool = False
+    deterministic: bool = False
     upstream: str | None = None
     limits_s: dict[str, PositiveFloat] = {}
 

@@ -1,7 +1,8 @@
-"""What a plan will take, before anything is spent: hours, wall-clock, disk; measured where the runs folder can tell.
+"""What a plan will take, before anything is spent: hours, wall-clock, disk, memory.
 
-A job's time is taken from finished jobs of the same setting and variant, else of the same setting, else it is
-scaled by steps from the same task and data, else it is a guess from `GUESSES`. The report says which.
+A job's time is measured (finished jobs of the same setting and variant, else of the same setting), else probed (a few
+steps of the setting on this machine), else scaled by steps from the same task and data, else guessed. The report says
+which. Jobs that stop early take less.
 """
 
 import dataclasses
@@ -12,19 +13,16 @@ from statistics import median
 from typing import Any
 
 from jobs.contract import ContractError, JobFolder, JobSpec, Result, canonical
+from suite.planning import guesses as guessing
+from suite.planning import pace
+from suite.planning.pace import Pace, Setup
 from suite.planning.plan import Job
 
-START_S = 15.0
-"""Guess at what a job spends besides training: importing frameworks, building, evaluating [s]."""
+ORIGINS = ("measured", "probed", "scaled", "guessed")
+"""Where a job's time comes from, the best first."""
 
-GUESSES: Mapping[str, float] = {"graph": 0.02, "language": 0.15, "classification": 0.15, "segmentation": 0.3}
-"""Rough seconds a training step takes on one CPU core with embedded data and the tasks' default sizes."""
-
-OTHER_STEP_S = 0.3
-"""The same for tasks that are not in the table [s]."""
-
-GUESSED_BYTES = 30 * 10**6
-"""Guess at what a small model's folder takes on disk."""
+Paces = Mapping[tuple[bytes, bytes], Pace]
+"""Probes by place and variant."""
 
 _COPIES = 4 * 3 * 4
 """Bytes on disk per parameter: four checkpoints, each with the weights and Adam's two moments in float32."""
@@ -44,7 +42,8 @@ class Guess:
 
     seconds: float
     disk_bytes: float
-    origin: str  # "measured", "scaled" or "guessed"
+    origin: str  # one of ORIGINS
+    peak_bytes: float | None = None  # of one process, where it is known
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -56,7 +55,8 @@ class Estimate:
     gpu_h: float
     disk_bytes: float
     wall_s: Mapping[int, float]  # by number of jobs at the same time
-    origins: Mapping[str, int]  # how many jobs were measured, scaled, guessed
+    origins: Mapping[str, int]  # how many jobs were measured, probed, scaled, guessed
+    peak_bytes: float | None  # the largest that is known of a process
 
 
 def read_past(runs: Path) -> list[Past]:
@@ -72,9 +72,18 @@ def read_past(runs: Path) -> list[Past]:
     return found
 
 
-def guess_all(jobs: Sequence[Job], past: Sequence[Past]) -> dict[str, Guess]:
-    """What each job will take, by id."""
-    known = _Knowledge(past)
+def guess_all(
+    jobs: Sequence[Job], past: Sequence[Past], setup: Setup | None = None, paces: Paces | None = None
+) -> dict[str, Guess]:
+    """What each job will take, by id.
+
+    Args:
+        jobs: the jobs.
+        past: finished jobs.
+        setup: how the jobs will be run; one CPU process each where it is not given.
+        paces: probes made under this setup.
+    """
+    known = _Knowledge(past, setup or Setup(), paces or {})
     return {job.id: known.guess(job.spec) for job in jobs}
 
 
@@ -100,7 +109,8 @@ def estimate(
         gpu_h=seconds * gpus / 3600,
         disk_bytes=sum(guess.disk_bytes for guess in mine),
         wall_s={slots: wall_s(jobs, guesses, slots) for slots in at_once},
-        origins={origin: origins.count(origin) for origin in ("measured", "scaled", "guessed") if origin in origins},
+        origins={origin: origins.count(origin) for origin in ORIGINS if origin in origins},
+        peak_bytes=max((guess.peak_bytes for guess in mine if guess.peak_bytes), default=None),
     )
 
 
@@ -137,21 +147,43 @@ def _chains(jobs: Sequence[Job], guesses: Mapping[str, Guess]) -> dict[str, floa
 
 
 class _Knowledge:
-    """Finished jobs, grouped by how much they have in common with a job to come."""
+    """Finished jobs and probes, grouped by how much they have in common with a job to come."""
 
-    def __init__(self, past: Sequence[Past]) -> None:
+    def __init__(self, past: Sequence[Past], setup: Setup, paces: Paces) -> None:
+        self._setup, self._paces = setup, paces
         self._same: dict[Any, list[Past]] = {}
         for one in past:
-            for key in _keys(one.spec):
-                self._same.setdefault(key, []).append(one)
+            if _alike(one, setup):
+                for key in _keys(one.spec):
+                    self._same.setdefault(key, []).append(one)
+        self._of_place: dict[bytes, Pace] = {}
+        for (place, _), found in paces.items():
+            self._of_place.setdefault(place, found)
 
     def guess(self, spec: JobSpec) -> Guess:
         variant, setting, data = _keys(spec)
         if found := self._same.get(variant) or self._same.get(setting):
-            return Guess(median(float(past.result.cost["wall_s"]) for past in found), _disk(found), "measured")
+            return _of_past([float(past.result.cost["wall_s"]) for past in found], found, "measured")
+        if (probed := self._probed(spec)) is not None:
+            return _of_pace(probed.completed(guessing.pace(spec, self._setup)), spec, "probed")
         if found := self._same.get(data):
-            return Guess(median(_scaled_s(past, spec.steps) for past in found), _disk(found), "scaled")
-        return Guess(START_S + spec.steps * GUESSES.get(spec.task, OTHER_STEP_S), GUESSED_BYTES, "guessed")
+            return _of_past([_scaled_s(past, spec, self._setup) for past in found], found, "scaled")
+        return _of_pace(guessing.pace(spec, self._setup), spec, "guessed")
+
+    def _probed(self, spec: JobSpec) -> Pace | None:
+        """Of the same variant, else of another one in the same place."""
+        if not self._paces:
+            return None
+        place = pace.place(spec)
+        return self._paces.get((place, pace.variant(spec))) or self._of_place.get(place)
+
+
+def _alike(past: Past, setup: Setup) -> bool:
+    """Whether a finished job had as many processes and the same kind of device, as far as it says."""
+    cost = past.result.cost
+    devices = setup.gpus or setup.processes
+    on_gpu = cost.get("device", "cpu") != "cpu" if "device" in cost else bool(setup.gpus)
+    return on_gpu == bool(setup.gpus) and int(cost.get("processes", devices)) == devices
 
 
 def _keys(spec: JobSpec) -> tuple[Any, Any, Any]:
@@ -159,13 +191,22 @@ def _keys(spec: JobSpec) -> tuple[Any, Any, Any]:
     return (setting, spec.variant, canonical(spec.variant_arguments)), setting, (spec.task, spec.data)
 
 
-def _scaled_s(past: Past, steps: int) -> float:
-    """A past job's time with another number of steps."""
+def _scaled_s(past: Past, spec: JobSpec, setup: Setup) -> float:
+    """A past job's time, its training scaled by the steps and by what a step is guessed to take there and here."""
     cost = past.result.cost
     train_s = float(cost.get("train_s") or 0.0)
-    return float(cost["wall_s"]) - train_s + train_s * steps / past.spec.steps
+    there, here = (guessing.pace(one, setup).step_s * one.steps for one in (past.spec, spec))
+    return float(cost["wall_s"]) - train_s + train_s * here / there
 
 
-def _disk(found: Sequence[Past]) -> float:
-    sizes = [float(past.result.cost["parameters"]) * _COPIES for past in found if past.result.cost.get("parameters")]
-    return median(sizes) if sizes else GUESSED_BYTES
+def _of_past(seconds: Sequence[float], found: Sequence[Past], origin: str) -> Guess:
+    costs = [past.result.cost for past in found]
+    sizes = [float(cost["parameters"]) for cost in costs if cost.get("parameters")]
+    peaks = [float(cost["peak_bytes"]) for cost in costs if cost.get("peak_bytes")]
+    disk_bytes = _COPIES * (median(sizes) if sizes else guessing.PARAMETERS)
+    return Guess(median(seconds), disk_bytes, origin, max(peaks, default=None) if origin == "measured" else None)
+
+
+def _of_pace(found: Pace, spec: JobSpec, origin: str) -> Guess:
+    disk_bytes = _COPIES * (found.parameters or guessing.PARAMETERS)
+    return Guess(found.seconds(spec.steps), disk_bytes, origin, found.peak_bytes)

@@ -20,15 +20,22 @@ class Entry:
     name: str
     task: str
     data: str | None = None
-    split: str | None = None
+    split: str | tuple[str, ...] | None = None  # several are a grid
     arguments: Mapping[str, Any] = dataclasses.field(default_factory=dict)  # a list is a grid
     steps: int | None = None
     global_batch: int | None = None
     precision: str = "float32"
     threads: int = 1
+    engine: str = "ddp"
     compile: bool = False
+    deterministic: bool = False
     upstream: str | None = None  # name of another entry
     limits_s: Mapping[str, float] = dataclasses.field(default_factory=dict)
+
+    @property
+    def splits(self) -> tuple[str | None, ...]:
+        """One by one; None stands for the data set's default."""
+        return self.split if isinstance(self.split, tuple) else (self.split,)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -158,12 +165,12 @@ class _Expansion:
         return [job for entry in ordered(self.plan.entries) for job in self._of_entry(entry)]
 
     def _of_entry(self, entry: Entry) -> Iterator[Job]:
-        for arguments in task_grid(entry, self.catalogue):
+        for split, arguments in itertools.product(entry.splits, task_grid(entry, self.catalogue)):
             for index, choice in enumerate(self.plan.variants):
                 for variant_arguments in variant_grid(choice, entry.task, self.catalogue):
                     for seed in self.seeds:
                         upstream = self._upstream(entry, arguments, variant_arguments, (index, seed))
-                        job = self._job(entry, arguments, choice, variant_arguments, (seed, upstream))
+                        job = self._job(entry, arguments, choice, variant_arguments, (split, seed, upstream))
                         self.made.setdefault((entry.name, index, seed), []).append(job)
                         yield job
 
@@ -173,17 +180,17 @@ class _Expansion:
         arguments: dict[str, Any],
         choice: Choice,
         variant_arguments: dict[str, Any],
-        rest: tuple[int, str | None],
+        rest: tuple[str | None, int, str | None],
     ) -> Job:
         task = self.catalogue.tasks[entry.task]
         data = entry.data or task.default_data
         variant, broken = self.catalogue.variants.get(choice.name), self.catalogue.broken.get(choice.name)
         outside = broken or (variant if variant and not variant.builtin else None)
-        seed, upstream = rest
+        split, seed, upstream = rest
         spec = JobSpec(
             task=entry.task,
             data=data,
-            split=entry.split or task.data[data].default_split,
+            split=split or task.data[data].default_split,
             arguments=arguments,
             variant=choice.name,
             variant_arguments=variant_arguments,
@@ -193,7 +200,9 @@ class _Expansion:
             global_batch=entry.global_batch or task.global_batch,
             precision=entry.precision,
             threads=entry.threads,
+            engine=entry.engine,
             compile=entry.compile,
+            deterministic=entry.deterministic,
             upstream=upstream,
         )
         return Job(
@@ -274,6 +283,6 @@ def _subject(job: Job, catalogue: Catalogue) -> Subject:
     spec, task = job.spec, catalogue.tasks[job.spec.task]
     variant_arguments = {key: plain(value) for key, value in spec.variant_arguments.items()}
     task_arguments = {key: plain(value) for key, value in spec.arguments.items()}
-    texts = (spec.task, job.entry, spec.data, spec.variant, job.id, job.name)
+    texts = (spec.task, job.entry, spec.data, spec.engine, spec.variant, job.id, job.name)
     arguments = {spec.task: task_arguments, job.entry: task_arguments, spec.variant: variant_arguments}
     return Subject((*texts, variant_label(spec), setting_label(spec, task.label)), arguments)

@@ -1,6 +1,6 @@
 """Which jobs of a plan are meant: the patterns of `--select` and `--exclude`.
 
-graph-deep            any of: task, plan entry, data set, variant, label, name, id; * ? [abc] as in a shell
+graph-deep            any of: task, plan entry, data set, engine, variant, label, name, id; * ? [abc] as in a shell
 neutreno[lam=0.6]     a variant, entry or task with this argument; `lam=0.4,0.6` either value; `lam=0.6,x=1` both
 graph*/*/neutreno*/*  the whole name: entry/data/variant/seed
 """

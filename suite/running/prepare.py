@@ -12,6 +12,7 @@ from jobs.contract import ContractError, JobFolder, JobSpec, Launch, Result
 from suite import provenance
 from suite.errors import UnsmoothError
 from suite.running.order import Order
+from suite.running.runtimes import interpreters
 from suite.running.runtimes.process import end_leftovers
 
 
@@ -81,6 +82,7 @@ def begin(folder: JobFolder, order: Order, *, devices: list[int], micro_batch: i
     launch = Launch(
         attempt=number,
         runtime=order.runtime,
+        environment=interpreters.environment(order.spec),
         processes=order.processes,
         devices=devices,
         micro_batch=micro_batch,

@@ -128,13 +128,17 @@ def duration(seconds: float) -> str:
 
     >>> duration(42), duration(150), duration(7800)
     ('42 s', '2 min 30 s', '2 h 10 min')
+    >>> duration(1_000_000)
+    '11 d 13 h'
     """
     whole = round(seconds)
     if whole < 60:
         return f"{whole} s"
     if whole < 3600:
         return f"{whole // 60} min {whole % 60} s"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"
+    if whole < 2 * 86400:
+        return f"{whole // 3600} h {whole % 3600 // 60} min"
+    return f"{whole // 86400} d {whole % 86400 // 3600} h"
 
 
 def _cells(state: JobState) -> tuple[str, ...]:

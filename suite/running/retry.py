@@ -38,7 +38,7 @@ POLICIES: Mapping[str, Policy] = {
         advice="Find out who sends the signal (a memory watchdog, a cluster's time limit), then use --retry-failed.",
     ),
     "image": Policy(
-        retried=True, pause_s=60.0, advice="Check that the image exists and can be pulled, then use --retry-failed."
+        retried=True, pause_s=60.0, advice="See to the image or environment that is named, then use --retry-failed."
     ),
     "disk": Policy(
         retried=True,

@@ -65,6 +65,8 @@ def _attempt(folder: JobFolder, order: Order, devices: list[int], micro_batch: i
     """One attempt: what came of it, and the highest step it completed."""
     launch = prepare.begin(folder, order, devices=devices, micro_batch=micro_batch)
     attempt, runtime = folder.attempt(launch.attempt), registry.find(order.runtime)
+    if reason := runtime.lacks(launch.environment):
+        return _unstartable(folder, order, launch, reason), 0
     vitals = Vitals(attempt.events)
     process = _start(runtime, folder, order, launch)
     try:
@@ -86,6 +88,16 @@ def _attempt(folder: JobFolder, order: Order, devices: list[int], micro_batch: i
     result = classify.result(attempt, facts)
     prepare.note_ending(folder, result)
     return result, vitals.highest_step
+
+
+def _unstartable(folder: JobFolder, order: Order, launch: Launch, reason: str) -> Result:
+    """What its runtime needs is not on this machine: nothing was started."""
+    advice = retry.POLICIES["image"].advice
+    result = Result(
+        id=order.spec.id, attempt=launch.attempt, status="failed", failure="image", reason=reason, advice=advice
+    )
+    prepare.note_ending(folder, result)
+    return result
 
 
 def _start(runtime: Runtime, folder: JobFolder, order: Order, launch: Launch) -> Process:

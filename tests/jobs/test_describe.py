@@ -35,6 +35,7 @@ def test_tasks_name_their_data_metric_and_choices() -> None:
     assert found["metric"] == {"name": "accuracy", "unit": "%", "better": "higher"}
     assert found["arguments"]["normalisation"]["choices"] == ["symmetric", "row"]
     assert found["data"]["karate"]["embedded"]
+    assert (found["engines"], found["full_batch"]) == (["ddp"], True)
 
 
 def test_arguments_are_tried_and_each_problem_is_one_sentence() -> None:

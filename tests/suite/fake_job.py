@@ -112,6 +112,10 @@ class FakeJob:
         self.train(2)
         time.sleep(600)
 
+    def never(self) -> None:
+        """Never begins."""
+        time.sleep(600)
+
     def parent(self) -> None:
         """Has a child that does not listen, then waits."""
         child = subprocess.Popen(

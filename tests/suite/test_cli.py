@@ -70,6 +70,38 @@ def test_plan_counts_before_anything_is_spent(unsmooth: Command) -> None:
     assert not (unsmooth.folder / "empty").exists()
 
 
+def test_plan_measures_a_few_real_steps_and_remembers_them(unsmooth: Command) -> None:
+    probe = ("plan", "tiny.yaml", "--runs", "probed", "--probe", "--steps", "3")
+    first = unsmooth.json(*probe)
+    assert first["estimate"]["origins"] == {"probed": 2}
+    (found,) = first["probes"]
+    assert (found["name"], found["problem"], found["remembered"]) == (
+        "graph karate model=gcn depth=2 softmax",
+        None,
+        False,
+    )
+    assert found["pace"]["validate_every"] == 1
+    assert min(found["pace"][part] for part in ("start_s", "step_s", "validate_s", "finish_s", "peak_bytes")) > 0
+    assert unsmooth.json(*probe)["probes"] == [found | {"remembered": True}]
+
+
+def test_a_probe_without_data_says_so_and_the_estimate_stays_a_guess(unsmooth: Command) -> None:
+    (unsmooth.folder / "cora.yaml").write_text(PLAN.replace("karate", "cora"))
+    done = unsmooth("plan", "cora.yaml", "--runs", "probed", "--probe")
+    assert done.returncode == 0
+    assert "graph cora/public model=gcn depth=2 softmax: no probe: cora: no" in done.stderr
+    assert "Point --data to the folder" in done.stderr
+    assert "2 guessed" in done.stdout
+
+
+def test_a_batch_that_the_processes_cannot_share_is_refused_before_anything_is_started(unsmooth: Command) -> None:
+    for command in ("plan", "run"):
+        done = unsmooth(command, "nano", "--processes", "3", "--runs", "uneven")
+        assert done.returncode == 2
+        assert "entry 'language': global_batch 16 is not divisible by 3 processes; use 1, 2 or 4." in done.stderr
+    assert not (unsmooth.folder / "uneven").exists()
+
+
 def test_plan_as_json_lists_every_job(unsmooth: Command) -> None:
     document = unsmooth.json("plan", "nano", "--runs", "empty", "--select", "segmentation")
     assert document["counts"]["by_task"] == {"classification": 2, "segmentation": 2}

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from suite import doctor
 
 
@@ -36,6 +38,24 @@ def test_a_runs_folder_that_cannot_be_written_fails(tmp_path: Path) -> None:
     assert check.status == "fail"
     assert check.advice == "Choose another folder with --runs."
     assert doctor.writable(tmp_path / "new" / "deep").status == "ok"
+
+
+def test_an_environment_apart_is_missing_broken_or_told_with_its_version(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = []
+    for script in (None, "echo 'No module named fairseq' >&2; exit 1", "echo 0.12.2"):
+        if script:
+            (tmp_path / "python").write_text(f"#!/bin/sh\n{script}\n")
+            (tmp_path / "python").chmod(0o755)
+        monkeypatch.setenv("UNSMOOTH_FAIRSEQ_PYTHON", str(tmp_path / "python"))
+        (check,) = doctor.environments()
+        found.append((check.status, check.found, check.advice))
+    assert found == [
+        ("warn", f"no {tmp_path}/python", "For jobs with engine fairseq: make fairseq."),
+        ("warn", "No module named fairseq", "Build it again: make fairseq."),
+        ("ok", f"fairseq 0.12.2, {tmp_path}/python", ""),
+    ]
 
 
 def test_a_machine_without_shared_memory_is_warned(tmp_path: Path) -> None:

@@ -1,16 +1,13 @@
-"""The `local` runtime: the job is a child process of its supervisor, in the environment the suite runs in."""
+"""The `local` runtime: the job is a child process of its supervisor, on the interpreter its environment names."""
 
 import os
 import signal
-import sys
 from collections.abc import Mapping
-from pathlib import Path
 
 from jobs.contract import JobFolder, JobSpec, Launch
+from suite.running.runtimes import interpreters
+from suite.running.runtimes.interpreters import SOURCE_ROOT
 from suite.running.runtimes.process import Process, oom_kills
-
-SOURCE_ROOT = Path(__file__).resolve().parents[3]
-"""The folder that holds the packages `suite` and `jobs`."""
 
 _FOREIGN_PREFIXES = (
     "SLURM_",
@@ -34,12 +31,16 @@ _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEX
 class Local:
     """`python -m jobs JOB_DIR --attempt K`, through torchrun where the job has several processes."""
 
+    def lacks(self, environment: str) -> str | None:
+        return interpreters.lacks(environment)
+
     def argv(self, folder: JobFolder, launch: Launch) -> list[str]:
+        python = interpreters.interpreter(launch.environment)
         target = ["-m", "jobs", str(folder.root.absolute()), f"--attempt={launch.attempt}"]
         if launch.processes == 1:
-            return [sys.executable, *target]
+            return [python, *target]
         gang = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={launch.processes}"]
-        return [sys.executable, *gang, *target]
+        return [python, *gang, *target]
 
     def environment(self, spec: JobSpec, launch: Launch) -> dict[str, str]:
         return scrubbed(os.environ) | {

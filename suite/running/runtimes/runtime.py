@@ -9,6 +9,9 @@ from suite.running.runtimes.process import Process
 class Runtime(Protocol):
     """Runs `python -m jobs JOB_DIR` somewhere, as a foreground process of this machine."""
 
+    def lacks(self, environment: str) -> str | None:
+        """What is missing on this machine before a job of this environment can start, and what to do; None: nothing."""
+
     def argv(self, folder: JobFolder, launch: Launch) -> list[str]:
         """The command; it stays in the foreground until the job has ended and has the job's exit code."""
 

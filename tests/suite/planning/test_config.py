@@ -139,6 +139,12 @@ variants:
             {"arguments": {"dept": 2}},
             "tasks[0].arguments.dept: Unknown argument of graph 'dept'. Did you mean 'depth'?",
         ),
+        (
+            {"data": "cora", "split": ["public", "publik"]},
+            "tasks[0].split: Unknown split of cora 'publik'. Did you mean 'public'?",
+        ),
+        ({"data": "cora", "split": []}, "tasks[0].split: is an empty list, which stands for no job;"),
+        ({"split": ["a", 3]}, "tasks[0].split: must be a text or a list of texts, got ['a', 3]."),
         ({"arguments": {"depth": 2.5}}, "tasks[0].arguments.depth: must be a whole number, got 2.5."),
         ({"arguments": {"depth": [2, True]}}, "tasks[0].arguments.depth: must be a whole number, got True."),
         ({"arguments": {"dropout": "high"}}, "tasks[0].arguments.dropout: must be a number, got 'high'."),
@@ -149,6 +155,9 @@ variants:
         ({"steps": "60"}, "tasks[0].steps: must be a whole number, got '60'."),
         ({"upstream": "graph"}, "tasks[0].upstream: starts from itself: graph <- graph."),
         ({"arguments": None}, "tasks[0].arguments: must be a mapping, got None."),
+        ({"engine": "zero3"}, "tasks[0].engine: must be one of ddp, got 'zero3'."),
+        ({"engine": 3}, "tasks[0].engine: must be a text, got 3."),
+        ({"deterministic": "yes"}, "tasks[0].deterministic: must be true or false, got 'yes'."),
     ],
 )
 def test_a_problem_in_an_entry_is_named_with_its_place(tmp_path: Path, entry: dict[str, object], expected: str) -> None:
@@ -169,6 +178,13 @@ def test_a_problem_in_a_variant_is_named_with_its_place(
     tmp_path: Path, variant: dict[str, object], expected: str
 ) -> None:
     assert problems(tmp_path, changed(variants=[{"name": "pooled", **variant}])) == [expected]
+
+
+def test_an_engine_must_be_one_of_the_tasks_own(tmp_path: Path) -> None:
+    text = changed(
+        tasks=[{"task": "language", "engine": "zero3"}, {"task": "language", "name": "b", "engine": "zero1"}]
+    )
+    assert problems(tmp_path, text) == ["tasks[0].engine: must be one of ddp, zero1, fairseq, got 'zero3'."]
 
 
 def test_what_a_variant_refuses_is_named_at_the_argument_it_speaks_of(tmp_path: Path) -> None:

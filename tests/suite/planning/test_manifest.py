@@ -52,6 +52,13 @@ def test_settings_that_would_share_a_label_show_the_argument_that_differs() -> N
     assert labels == [f"graph karate model=gcn depth=2 dropout={p}" for p in (0.1, 0.5)]
 
 
+def test_an_engine_other_than_the_usual_one_is_part_of_the_label() -> None:
+    entries = (Entry(name="a", task="language"), Entry(name="b", task="language", engine="fairseq"))
+    plan = dataclasses.replace(PLAN, entries=entries)
+    listed = manifest.of(plan, expand(plan, catalogue()), catalogue())
+    assert sorted({job.label for job in listed.jobs}) == ["language pydoc", "language pydoc fairseq"]
+
+
 def test_a_damaged_manifest_is_named_and_nothing_is_overwritten(tmp_path: Path) -> None:
     path = manifest.remember(PLAN, expand(PLAN, catalogue()), catalogue(), tmp_path)
     path.write_text("{")

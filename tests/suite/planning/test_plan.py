@@ -46,6 +46,26 @@ def test_ids_stay_what_they_were_when_this_test_was_written() -> None:
     assert [job.id for job in jobs] == ["638d6b9e780dba61", "ded5d79d4be8a692"]
 
 
+def test_several_splits_are_a_grid() -> None:
+    entry = dataclasses.replace(GRAPH, data="cora", split=("geom-gcn-0", "public"))
+    jobs = expand(plan(entry), catalogue())
+    assert [(job.spec.split, job.spec.arguments["depth"]) for job in jobs] == [
+        ("geom-gcn-0", 2),
+        ("geom-gcn-0", 8),
+        ("public", 2),
+        ("public", 8),
+    ]
+
+
+def test_engine_and_determinism_are_part_of_the_spec_and_its_id() -> None:
+    plain, *others = [
+        expand(plan(dataclasses.replace(IMAGES, engine=engine, deterministic=deterministic)), catalogue())[0]
+        for engine, deterministic in (("ddp", False), ("zero1", False), ("ddp", True))
+    ]
+    assert [(job.spec.engine, job.spec.deterministic) for job in others] == [("zero1", False), ("ddp", True)]
+    assert len({plain.id, *(job.id for job in others)}) == 3
+
+
 def test_limits_and_entry_names_do_not_change_the_id() -> None:
     other = dataclasses.replace(GRAPH, name="other", limits_s={"train": 5.0})
     assert [job.id for job in expand(plan(GRAPH), catalogue())] == [job.id for job in expand(plan(other), catalogue())]

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from jobs.contract import JobFolder, Launch, Result
+from jobs.contract import ENGINES, JobFolder, Launch, Result
 from suite.errors import UsageError
 from suite.running import prepare
-from suite.running.runtimes import process, registry
+from suite.running.runtimes import interpreters, process, registry
 from suite.running.runtimes.local import SOURCE_ROOT, Local, scrubbed
 from suite.running.runtimes.process import Process
 from suite.running.supervise import supervise
@@ -54,6 +54,60 @@ def test_several_processes_go_through_torchrun(tmp_path: Path) -> None:
         "--attempt=1",
     ]
     assert argv == [sys.executable, *expected]
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_an_environment_apart_has_its_own_interpreter_and_all_else_is_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, processes: int
+) -> None:
+    monkeypatch.setenv("UNSMOOTH_FAIRSEQ_PYTHON", "/opt/fairseq/bin/python")
+    main, fairseq = (
+        Local().argv(JobFolder(tmp_path), Launch(attempt=1, processes=processes, environment=environment))
+        for environment in ("main", "fairseq")
+    )
+    assert (main[0], fairseq[0]) == (sys.executable, "/opt/fairseq/bin/python")
+    assert main[1:] == fairseq[1:]
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_every_engine_is_started_by_torchrun_as_often_as_there_are_processes(tmp_path: Path, engine: str) -> None:
+    wanted = order(spec("ok", engine=engine), processes=2)
+    launch = prepare.begin(JobFolder(tmp_path), wanted, devices=[], micro_batch=None)
+    python, *rest = Local().argv(JobFolder(tmp_path), launch)
+    assert rest[:4] == ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    assert python == interpreters.interpreter("fairseq" if engine == "fairseq" else "main")
+
+
+def test_an_environment_is_looked_for_in_the_checkout_unless_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("UNSMOOTH_FAIRSEQ_PYTHON", raising=False)
+    assert interpreters.interpreter("fairseq") == str(SOURCE_ROOT / ".venv-fairseq/bin/python")
+    monkeypatch.setenv("UNSMOOTH_FAIRSEQ_PYTHON", sys.executable)
+    assert Local().lacks("fairseq") is None
+    assert Local().lacks("main") is None
+
+
+def test_what_is_missing_is_said_with_the_command_that_builds_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for there in (tmp_path / "none", tmp_path):  # a folder is executable and no interpreter
+        monkeypatch.setenv("UNSMOOTH_FAIRSEQ_PYTHON", str(there))
+        assert Local().lacks("fairseq") == (
+            f"The fairseq environment is missing: there is no interpreter {there}."
+            " Build it with `make fairseq`, or name one in UNSMOOTH_FAIRSEQ_PYTHON."
+        )
+
+
+def test_a_job_runs_on_the_interpreter_of_its_engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    python = tmp_path / "python"
+    python.write_text(f'#!/bin/sh\necho "apart: $@"\nexec {sys.executable} "$@"\n')
+    python.chmod(0o755)
+    monkeypatch.setenv("UNSMOOTH_FAIRSEQ_PYTHON", str(python))
+    wanted = spec("none", task="no-such-task", engine="fairseq")
+    folder = JobFolder(tmp_path / wanted.id)
+    result = supervise(folder, order(wanted, runtime="local", retries=0))
+    assert "no-such-task" in (result.reason or "")
+    assert folder.attempt(1).log.read_text().startswith(f"apart: -m jobs {folder.root} --attempt=1\n")
+    assert Launch.load(folder.attempt(1).launch).environment == "fairseq"
 
 
 def test_what_a_cluster_or_launcher_left_in_the_environment_does_not_reach_the_job() -> None:

@@ -194,6 +194,18 @@ def test_the_upstream_checkpoint_and_the_outside_variant_are_put_into_inputs(tmp
     assert sorted(path.name for path in folder.inputs.iterdir()) == ["my_idea.py", "upstream.pt"]
 
 
+def test_a_job_whose_environment_is_missing_is_a_row_of_class_image(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("UNSMOOTH_FAIRSEQ_PYTHON", str(tmp_path / "none"))
+    wanted = spec("ok", engine="fairseq")
+    folder = JobFolder(tmp_path / wanted.id)
+    result = supervise(folder, order(wanted, retries=1))
+    assert (result.status, result.failure, folder.attempts()) == ("failed", "image", [1, 2])
+    assert "Build it with `make fairseq`" in (result.reason or "")
+    assert not folder.attempt(1).log.exists()
+
+
 def test_a_missing_upstream_checkpoint_is_named(tmp_path: Path) -> None:
     wanted = spec("ok", upstream="0" * 16)
     with pytest.raises(PrepareError, match=r"0000/checkpoints/final\.pt is gone"):
