@@ -7,7 +7,8 @@ Words are numbered by falling frequency. Band i has C / 4^i channels and a linea
 (fairseq's --tie-adaptive-weights --tie-adaptive-proj, factor 4), so that cutoffs (2000, 10000) make a step over 33,000
 words several times cheaper. With equal bands every word has all C channels, a bias, and no map.
 Source: Grave et al., "Efficient softmax approximation for GPUs", ICML 2017; Baevski, Auli, "Adaptive Input
-Representations for Neural Language Modeling", ICLR 2019; equal bands: Dai et al., "Transformer-XL", ACL 2019 (div_val 1).
+Representations for Neural Language Modeling", ICLR 2019; equal bands: Dai et al., "Transformer-XL", ACL 2019
+(div_val 1).
 """
 
 import itertools

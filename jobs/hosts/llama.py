@@ -14,7 +14,7 @@ is made of: Zhang, Sennrich, "Root Mean Square Layer Normalization", NeurIPS 201
 2104.09864, 2021; Shazeer, "GLU Variants Improve Transformer", arXiv 2002.05202, 2020; Ainslie et al., "GQA", EMNLP
 2023. Weights are drawn from N(0, 0.02), those that end a branch divided by sqrt(2 depth): Radford et al., "Language
 Models are Unsupervised Multitask Learners", 2019. Parameter names are those of Hugging Face's Llama.
-Shapes: B sequences, H heads, G heads of k and v, N tokens, D channels per head, C = H D; hidden states are (B, 1, N, C).
+Shapes: B sequences, H heads, G heads of k and v, N tokens, D channels per head, C = H D; hidden states (B, 1, N, C).
 """
 
 import dataclasses
