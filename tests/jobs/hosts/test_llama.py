@@ -167,20 +167,26 @@ def test_rotary_logits_depend_on_the_distance_alone() -> None:
     assert (logits[1:, 0] - logits[0, 0]).abs().min() > 1e-4
 
 
-def test_norms_and_costs_are_computed_in_float32_under_autocast() -> None:
-    built = llama.model(shape(), Variant)
-    source, target = batch()
+def test_a_norm_rounds_its_result_only() -> None:
     norm = llama.RMSNorm(WIDTH)
     x = 300 + torch.randn(1, 4, WIDTH)
     exact = norm(x.bfloat16().double())
-    assert (norm(x.bfloat16()).double() - exact).abs().max() < 2**-8  # one rounding of the result, none before
-    with torch.autocast("cpu", torch.bfloat16):
+    assert (norm(x.bfloat16()).double() - exact).abs().max() < 2**-8
+
+
+@pytest.mark.parametrize("how", ["autocast", "bfloat16 weights"])
+def test_costs_are_computed_in_float32_whatever_the_layers_use(how: str) -> None:
+    built = llama.model(shape(), Variant)
+    source, target = batch()
+    expected, _ = built(source, target)
+    built = built if how == "autocast" else built.bfloat16()
+    with torch.autocast("cpu", torch.bfloat16, enabled=how == "autocast"):
         states, _ = built.decoder(source)
         costs, _ = built(source, target)
         logs = built.decoder.log_probabilities(states)
     assert costs.dtype == logs.dtype == torch.float32
     torch.testing.assert_close(logs.exp().sum(-1), torch.ones(2, TOKENS), rtol=1e-5, atol=1e-5)
-    torch.testing.assert_close(costs, built(source, target)[0], rtol=0.02, atol=0.02)
+    torch.testing.assert_close(costs, expected, rtol=0.02, atol=0.02)
 
 
 def test_sequences_longer_than_the_context_are_refused() -> None:
