@@ -28,6 +28,6 @@ class Portion:
         """The sum of every process's `values`, in all of them; all must call."""
         if self.count == 1:
             return values
-        summed = values.clone()
+        summed = values.cuda() if distributed.get_backend() == "nccl" else values.clone()
         distributed.all_reduce(summed)
-        return summed
+        return summed.to(values.device)

@@ -5,9 +5,10 @@
 
 Words are numbered by falling frequency. Band i has C / 4^i channels and a linear map to C, shared by input and output
 (fairseq's --tie-adaptive-weights --tie-adaptive-proj, factor 4), so that cutoffs (2000, 10000) make a step over 33,000
-words several times cheaper.
+words several times cheaper. With equal bands every word has all C channels, a bias, and no map.
 Source: Grave et al., "Efficient softmax approximation for GPUs", ICML 2017; Baevski, Auli, "Adaptive Input
-Representations for Neural Language Modeling", ICLR 2019.
+Representations for Neural Language Modeling", ICLR 2019; equal bands: Dai et al., "Transformer-XL", ACL 2019
+(div_val 1).
 """
 
 import itertools
@@ -19,6 +20,11 @@ from torch.nn.functional import cross_entropy, linear
 from jobs.hosts.text import PADDING
 
 _FACTOR = 4
+
+
+def wide(x: Tensor) -> Tensor:
+    """At least float32, whatever autocast made of it: softmax and loss are computed in that."""
+    return x.to(torch.promote_types(x.dtype, torch.float32))
 
 
 class AdaptiveInput(nn.Module):
@@ -76,12 +82,47 @@ class _Head(nn.Module):
         return torch.cat([self.word_proj(x), self.class_proj(x)], -1)
 
 
-class AdaptiveSoftmax(nn.Module):
+class _Bands(nn.Module):
     """-log p of each target: hidden states (B, N, C) and words (B, N) in, (B, N) [nat] out."""
 
-    def __init__(self, tied: AdaptiveInput) -> None:
+    def __init__(self, edges: tuple[int, ...]) -> None:
         super().__init__()
-        self.edges = tied.edges
+        self.edges = edges
+
+    def frequent(self, x: Tensor) -> Tensor:
+        """Logits of the most frequent words, then of the bands."""
+        raise NotImplementedError
+
+    def rare(self, band: int, x: Tensor) -> Tensor:
+        """Logits of the words of `band`, 1 or more."""
+        raise NotImplementedError
+
+    def forward(self, x: Tensor, target: Tensor) -> Tensor:
+        hidden, words = x.flatten(0, 1), target.flatten()
+        band = torch.bucketize(words, torch.tensor(self.edges[1:-1], device=words.device), right=True)
+        first = self.edges[1]
+        place = torch.where(band == 0, words, first - 1 + band)
+        cost = cross_entropy(wide(self.frequent(hidden)), place, reduction="none")
+        for i in range(1, len(self.edges) - 1):
+            at = (band == i).nonzero()[:, 0]  # an empty band still runs, so that every parameter gets a gradient
+            logits = wide(self.rare(i, hidden[at]))
+            cost = cost.index_add(0, at, cross_entropy(logits, words[at] - self.edges[i], reduction="none"))
+        return cost.view_as(target)
+
+    def log_probabilities(self, x: Tensor) -> Tensor:
+        """(B, N, words) [nat]."""
+        first = self.edges[1]
+        head = wide(self.frequent(x)).log_softmax(-1)
+        bands = range(1, len(self.edges) - 1)
+        tails = [head[..., first - 1 + i, None] + wide(self.rare(i, x)).log_softmax(-1) for i in bands]
+        return torch.cat([head[..., :first], *tails], -1)
+
+
+class AdaptiveSoftmax(_Bands):
+    """Falling bands, tied to an adaptive input: each has a quarter of the channels of the one before."""
+
+    def __init__(self, tied: AdaptiveInput) -> None:
+        super().__init__(tied.edges)
         pairs = [(band[0].weight, band[1].weight) for band in tied.embeddings]  # type: ignore[index]  # as above
         self.head = _Head(pairs[0][0], tied.width, len(pairs) - 1)
         self.tail = nn.ModuleList(
@@ -89,20 +130,30 @@ class AdaptiveSoftmax(nn.Module):
         )
         self.register_buffer("version", torch.tensor([1]))
 
-    def forward(self, x: Tensor, target: Tensor) -> Tensor:
-        hidden, words = x.flatten(0, 1), target.flatten()
-        band = torch.bucketize(words, torch.tensor(self.edges[1:-1], device=words.device), right=True)
-        first = self.edges[1]
-        cost = cross_entropy(self.head(hidden), torch.where(band == 0, words, first - 1 + band), reduction="none")
-        for i, tail in enumerate(self.tail, start=1):
-            at = (band == i).nonzero()[:, 0]  # an empty band still runs, so that every parameter gets a gradient
-            rest = cross_entropy(tail(hidden[at]), words[at] - self.edges[i], reduction="none")
-            cost = cost.index_add(0, at, rest)
-        return cost.view_as(target)
+    def frequent(self, x: Tensor) -> Tensor:
+        return self.head(x)
 
-    def log_probabilities(self, x: Tensor) -> Tensor:
-        """(B, N, words) [nat]."""
+    def rare(self, band: int, x: Tensor) -> Tensor:
+        return self.tail[band - 1](x)
+
+
+class EqualSoftmax(_Bands):
+    """Equal bands over one embedding table, with a bias for every word and every band."""
+
+    def __init__(self, tied: nn.Embedding, cutoffs: tuple[int, ...]) -> None:
+        words, width = tied.weight.shape
+        super().__init__((0, *cutoffs, words))
+        self.weight = tied.weight
+        self.bias = nn.Parameter(torch.zeros(words))
+        self.band_weight = nn.Parameter(torch.empty(len(cutoffs), width))
+        self.band_bias = nn.Parameter(torch.zeros(len(cutoffs)))
+        nn.init.xavier_uniform_(self.band_weight)
+
+    def frequent(self, x: Tensor) -> Tensor:
         first = self.edges[1]
-        head = self.head(x).float().log_softmax(-1)
-        tails = [head[..., first + i, None] + tail(x).float().log_softmax(-1) for i, tail in enumerate(self.tail)]
-        return torch.cat([head[..., :first], *tails], -1)
+        words, bands = linear(x, self.weight[:first], self.bias[:first]), linear(x, self.band_weight, self.band_bias)
+        return torch.cat([words, bands], -1)
+
+    def rare(self, band: int, x: Tensor) -> Tensor:
+        low, high = self.edges[band : band + 2]
+        return linear(x, self.weight[low:high], self.bias[low:high])

@@ -18,12 +18,12 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
 
 from jobs.api import Layer, Plug, Variant
-from jobs.hosts.adaptive import AdaptiveInput, AdaptiveSoftmax
+from jobs.hosts import words
 from jobs.hosts.stack import Stack, recall, retain
 from jobs.hosts.text import PADDING
+from jobs.hosts.words import WordDecoder, fairseq_embedding
 from jobs.operators.attention import Attention
 
 Map = Callable[[Tensor], Tensor]
@@ -31,7 +31,10 @@ Map = Callable[[Tensor], Tensor]
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Shape:
-    """Sizes and options of a decoder; `cutoffs` are the adaptive softmax's, empty for one softmax over all words."""
+    """Sizes and options of a decoder.
+
+    `cutoffs` are the adaptive softmax's, empty for one softmax over all words; `bands` is one of `words.BANDS`.
+    """
 
     vocabulary: int
     context: int
@@ -40,9 +43,11 @@ class Shape:
     heads: int
     ffn: int
     cutoffs: tuple[int, ...] = ()
+    bands: str = "falling"
     normalize_before: bool = False
     dropout: float = 0.0
     attention_dropout: float = 0.0
+    activation_dropout: float = 0.0
 
 
 def sinusoids(rows: int, width: int) -> Tensor:
@@ -103,7 +108,7 @@ class DecoderLayer(nn.Module):
     def __init__(self, layer: Layer, plug: Plug, shape: Shape) -> None:
         super().__init__()
         self.normalize_before = shape.normalize_before
-        self.dropout = nn.Dropout(shape.dropout)
+        self.dropout, self.activation_dropout = nn.Dropout(shape.dropout), nn.Dropout(shape.activation_dropout)
         self.self_attn = SelfAttention(layer, plug, shape.attention_dropout)
         self.self_attn_layer_norm = nn.LayerNorm(layer.width)
         self.fc1 = nn.Linear(layer.width, shape.ffn)
@@ -121,7 +126,7 @@ class DecoderLayer(nn.Module):
         return x, self.variant.penalty(x), *retain(self.variant, memory)
 
     def _feed(self, x: Tensor) -> Tensor:
-        y: Tensor = self.fc2(torch.relu(self.fc1(x)))
+        y: Tensor = self.fc2(self.activation_dropout(torch.relu(self.fc1(x))))
         return y
 
     def _add(self, x: Tensor, norm: nn.LayerNorm, branch: Map) -> Tensor:
@@ -132,24 +137,20 @@ class DecoderLayer(nn.Module):
         return added
 
 
-class Decoder(nn.Module):
+class Decoder(WordDecoder):
     """Everything between word numbers and hidden states, and the tied output."""
 
     def __init__(self, shape: Shape, plug: Plug) -> None:
         super().__init__()
         self.context, self.scale = shape.context, math.sqrt(shape.width)
         self.register_buffer("version", torch.tensor([3.0]))
-        self.embed_tokens = _embedding(shape)
+        self.embed_tokens = fairseq_embedding(shape.vocabulary, shape.width, shape.cutoffs, shape.bands)
         self.embed_positions = Positions(shape.context, shape.width)
         self.dropout = nn.Dropout(shape.dropout)
         layers = [Layer(i, shape.depth, shape.width, shape.heads, causal=True) for i in range(shape.depth)]
         self.layers = Stack(*(DecoderLayer(layer, plug, shape) for layer in layers))
         self.layer_norm = nn.LayerNorm(shape.width) if shape.normalize_before else None
-        if isinstance(self.embed_tokens, AdaptiveInput):
-            self.adaptive_softmax = AdaptiveSoftmax(self.embed_tokens)
-        else:
-            self.output_projection = nn.Linear(shape.width, shape.vocabulary, bias=False)
-            self.output_projection.weight = self.embed_tokens.weight
+        self.tie(shape.cutoffs)
 
     def forward(self, source: Tensor) -> tuple[Tensor, Tensor]:
         """Hidden states (B, N, C) of words (B, N), and the penalty.
@@ -157,9 +158,7 @@ class Decoder(nn.Module):
         Raises:
             ValueError: the sequences are longer than the model's context.
         """
-        tokens = source.shape[1]
-        if tokens > self.context:
-            raise ValueError(f"A sequence of {tokens} tokens exceeds the model's context of {self.context}.")
+        tokens = self.expect_fits(source)
         x = self.dropout(self.scale * self.embed_tokens(source) + self.embed_positions(tokens))
         x, penalty = self.layers(x.unsqueeze(1))
         if self.layer_norm is not None:
@@ -167,37 +166,9 @@ class Decoder(nn.Module):
             x = self.layer_norm(last.variant.enter(x))
         return x.squeeze(1), penalty
 
-    def log_probabilities(self, x: Tensor) -> Tensor:
-        """(B, N, words) [nat] from hidden states."""
-        if isinstance(self.embed_tokens, AdaptiveInput):
-            return self.adaptive_softmax.log_probabilities(x)
-        logits: Tensor = self.output_projection(x)
-        return logits.float().log_softmax(-1)
 
-    def cost(self, x: Tensor, target: Tensor) -> Tensor:
-        """-log p of each target word, (B, N) [nat], from hidden states."""
-        if isinstance(self.embed_tokens, AdaptiveInput):
-            return self.adaptive_softmax(x, target)
-        logits = self.output_projection(x)
-        return cross_entropy(logits.flatten(0, 1), target.flatten(), reduction="none").view_as(target)
-
-
-class LanguageModel(nn.Module):
-    """Source and target words (B, N) in; the cost of each target (B, N) [nat] and the penalty out."""
+class LanguageModel(words.LanguageModel):
+    """This decoder with its costs: source and target words (B, N) in, (B, N) [nat] and the penalty out."""
 
     def __init__(self, shape: Shape, plug: Plug) -> None:
-        super().__init__()
-        self.decoder = Decoder(shape, plug)
-
-    def forward(self, source: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-        x, penalty = self.decoder(source)
-        return self.decoder.cost(x, target), penalty
-
-
-def _embedding(shape: Shape) -> nn.Embedding | AdaptiveInput:
-    if shape.cutoffs:
-        return AdaptiveInput(shape.vocabulary, shape.width, shape.cutoffs)
-    embedding = nn.Embedding(shape.vocabulary, shape.width, PADDING)
-    nn.init.normal_(embedding.weight, std=shape.width**-0.5)
-    nn.init.zeros_(embedding.weight[PADDING])
-    return embedding
+        super().__init__(Decoder(shape, plug))

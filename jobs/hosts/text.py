@@ -7,9 +7,10 @@ Source: Merity, Xiong, Bradbury, Socher, "Pointer Sentinel Mixture Models", ICLR
 """
 
 import dataclasses
+import itertools
 import re
 from array import array
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from pydoc_data.topics import topics
@@ -36,6 +37,8 @@ _RARE = 3
 """Words of the documentation text that occur less often than this in training become `<unk>`."""
 _HELD_OUT = {4: "val", 6: "test"}
 """Which of every ten documentation topics, by falling length, do not train."""
+_LINES, _PIECE = 1_000, 1 << 22
+"""Lines and numbers handled at a time."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -99,13 +102,25 @@ def split_topics(texts: Mapping[str, str]) -> dict[str, list[str]]:
 
 
 def build(parts: Mapping[str, Iterable[str]], *, rare: int = 0) -> Corpus:
-    """A corpus from lines of words; its vocabulary is the training lines', words rarer than `rare` left out."""
-    counts: Counter[str] = Counter()
-    for line in parts["train"]:
-        counts.update(line.split())
-    words = vocabulary(counts, rare=rare)
-    numbers = {word: number for number, word in enumerate(words)}
-    return Corpus(words, {part: _encode(parts[part], numbers) for part in PARTS})
+    """A corpus from lines of words; its vocabulary is the training lines', words rarer than `rare` left out.
+
+    One pass over the text numbers words as they come; counting and renumbering are done on the numbers.
+    """
+    first: defaultdict[str, int] = defaultdict()
+    first.default_factory = first.__len__
+    first.update((word, number) for number, word in enumerate(SPECIAL))
+    streams = {"train": _encode(parts["train"], first)}
+    counts = _counts(streams["train"], len(first))
+    words = vocabulary(dict(zip(first, counts, strict=True)), rare=rare)
+    streams |= {part: _encode(parts[part], first) for part in PARTS if part != "train"}
+    numbers = torch.full((len(first),), UNKNOWN, dtype=torch.int32)
+    for number, word in enumerate(words):
+        if word in first:
+            numbers[first[word]] = number
+    for stream in streams.values():
+        for piece in stream.split(_PIECE):
+            piece.copy_(numbers.index_select(0, piece))
+    return Corpus(words, {part: streams[part] for part in PARTS})
 
 
 def vocabulary(counts: Mapping[str, int], *, rare: int = 0) -> list[str]:
@@ -120,7 +135,7 @@ def vocabulary(counts: Mapping[str, int], *, rare: int = 0) -> list[str]:
 
 
 class _Lines:
-    """The lines of a file, as often as asked for: WikiText-103 is read twice rather than held as text."""
+    """The lines of a file, read when they are asked for: WikiText-103 is never held as text."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -131,11 +146,21 @@ class _Lines:
 
 
 def _encode(lines: Iterable[str], numbers: Mapping[str, int]) -> Tensor:
+    """The stream of `lines`, many lines at a time: a text of 100 million words leaves no time for more."""
     stream = array("i", [END])
-    for line in lines:
-        stream.extend(numbers.get(word, UNKNOWN) for word in line.split())
-        stream.append(END)
+    rest = iter(lines)
+    while chunk := list(itertools.islice(rest, _LINES)):
+        stream.extend(map(numbers.__getitem__, f" {SPECIAL[END]} ".join([*chunk, ""]).split()))
     return torch.frombuffer(stream, dtype=torch.int32)
+
+
+def _counts(stream: Tensor, words: int) -> list[int]:
+    """How often each number occurs; piece by piece, because counting makes an int64 copy."""
+    counts = torch.zeros(words, dtype=torch.int64)
+    for piece in stream.split(_PIECE):
+        counts += piece.bincount(minlength=words)
+    found: list[int] = counts.tolist()
+    return found
 
 
 def _expect_complete(name: str, corpus: Corpus, paths: Mapping[str, Path]) -> None:

@@ -15,12 +15,15 @@ import torch
 from torch import Tensor
 
 from jobs.errors import JobError
+from jobs.portion import Portion
 
 Score = Callable[[Tensor, Tensor], Tensor]
 """Source and target (B, N) in, the cost -log p of each target (B, N) [nat] out."""
 
 Window = tuple[int, int, int]
 """(start, fresh, stop): positions start..stop-1 are shown, the targets of fresh..stop-1 are scored."""
+
+_ALL = Portion()
 
 
 def windows(tokens: int, context: int, overlap: int = 0) -> Iterator[Window]:
@@ -44,9 +47,11 @@ def mean_cost(
     context: int,
     overlap: int = 0,
     batch: int = 1,
-    beat: Callable[[], None] = lambda: None,
+    portion: Portion = _ALL,
 ) -> float:
     """Mean cost per token [nat] of `stream` (T + 1,), summed in float64; `batch` windows are scored at once.
+
+    Processes that share the work each score their `portion` of the batches; all of them get the mean.
 
     By hand: a model for which a token costs log(1 + its position in the window). Windows of 2 over 4 tokens cost
     log 1 + log 2 + log 1 + log 2, a perplexity of 4 ** (1 / 4); sliding by 1, log 1 + 3 log 2, so 8 ** (1 / 4).
@@ -58,20 +63,19 @@ def mean_cost(
     8.0
 
     Raises:
-        JobError: the number of tokens scored is not the number in the stream.
+        JobError: the number of tokens scored, by all processes together, is not the number in the stream.
     """
-    tokens, scored, total = len(stream) - 1, 0, 0.0
-    for group in _alike(windows(tokens, context, overlap), batch):
+    tokens, sums = len(stream) - 1, torch.zeros(2, dtype=torch.float64)
+    for group in portion.of(list(_alike(windows(tokens, context, overlap), batch))):
         source = torch.stack([stream[start:stop] for start, _, stop in group])
         target = torch.stack([stream[start + 1 : stop + 1] for start, _, stop in group])
         start, fresh, _ = group[0]
         costs = score(source, target)[:, fresh - start :]
-        total += costs.double().sum().item()
-        scored += costs.numel()
-        beat()
+        sums += torch.tensor([costs.double().sum().item(), costs.numel()], dtype=torch.float64)
+    total, scored = portion.total(sums).tolist()
     if scored != tokens or not tokens:
-        raise JobError(f"Perplexity scored {scored:,} tokens of {tokens:,}; every token must count exactly once.")
-    return total / tokens
+        raise JobError(f"Perplexity scored {scored:,.0f} tokens of {tokens:,}; every token must count exactly once.")
+    return float(total / tokens)
 
 
 def perplexity(cost: float) -> float:

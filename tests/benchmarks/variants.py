@@ -1,17 +1,21 @@
 """Step time and peak memory of every variant over softmax in whole models: `python -m tests.benchmarks.variants`.
 
-DeiT-tiny at 224 pixels (197 tokens) and the decoder at 2,048 tokens, forward, backward and AdamW.
-Goal: one-call variants at most 1.05 in both.
+DeiT-tiny at 224 pixels (197 tokens) and both decoders at 2,048 tokens, on a GPU also at 8,192 and all in bfloat16;
+forward, backward and AdamW. Goal: one-call variants at most 1.05 in both.
 """
 
 import functools
+import itertools
+import statistics
 from collections.abc import Callable
 
 import torch
 from torch import nn
 
 from jobs import registry
-from jobs.hosts import deit, lm
+from jobs.api import Plug
+from jobs.hosts import deit, llama, lm
+from jobs.hosts.words import LanguageModel
 from jobs.training.run import plug
 from tests.benchmarks.measure import peak_bytes, ratio, table, turns
 from tests.jobs.tiny import spec
@@ -19,6 +23,7 @@ from tests.jobs.tiny import spec
 ROUNDS = 9
 Step = Callable[[], None]
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
+CONTEXTS = (2048, 8192) if DEVICE == "cuda" else (2048,)
 
 
 def vision(variant: str) -> Step:
@@ -30,14 +35,21 @@ def vision(variant: str) -> Step:
     return step(model, lambda: model(images)[0].logsumexp(-1).mean())
 
 
-def language(variant: str) -> Step:
-    """A training step of a four-layer decoder on one sequence of 2,048 words."""
+def language(architecture: str, context: int, variant: str) -> Step:
+    """A training step of a four-layer decoder on one sequence of `context` words."""
     torch.manual_seed(0)
     make = plug(spec("graph", variant), registry.variant(variant))
-    shape = lm.Shape(vocabulary=1000, context=2048, depth=4, width=256, heads=4, ffn=1024)
-    model = lm.LanguageModel(shape, make).to(DEVICE)
-    words = torch.randint(4, 1000, (1, 2049), device=DEVICE)
+    model = _decoder(architecture, context, make).to(DEVICE)
+    words = torch.randint(4, 1000, (1, context + 1), device=DEVICE)
     return step(model, lambda: model(words[:, :-1], words[:, 1:])[0].mean())
+
+
+def _decoder(architecture: str, context: int, make: Plug) -> LanguageModel:
+    if architecture == "fairseq":
+        shape = lm.Shape(vocabulary=1000, context=context, depth=4, width=256, heads=4, ffn=1024)
+        return lm.LanguageModel(shape, make)
+    modern = llama.Shape(vocabulary=1000, context=context, depth=4, width=256, heads=4, kv_heads=2, ffn=688)
+    return llama.model(modern, make)
 
 
 def step(model: nn.Module, loss: Callable[[], torch.Tensor]) -> Step:
@@ -46,7 +58,9 @@ def step(model: nn.Module, loss: Callable[[], torch.Tensor]) -> Step:
 
     def run() -> None:
         optimizer.zero_grad(set_to_none=True)
-        loss().backward()
+        with torch.autocast(DEVICE, torch.bfloat16, enabled=DEVICE == "cuda"):
+            cost = loss()
+        cost.backward()
         optimizer.step()
 
     return run
@@ -60,15 +74,31 @@ def twice(host: Callable[[str], Step], variant: str) -> None:
 
 
 def main() -> None:
+    hosts: list[tuple[str, int, Callable[[str], Step]]] = [("DeiT-tiny, 197 tokens", 4 * 197, vision)]
+    for architecture, context in itertools.product(("fairseq", "modern"), CONTEXTS):
+        title = f"Decoder, {architecture}, {context:,} tokens, causal"
+        hosts.append((title, context, functools.partial(language, architecture, context)))
+    for title, tokens, host in hosts:
+        print(compared(title, tokens, host), flush=True)
+
+
+def compared(title: str, tokens: int, host: Callable[[str], Step]) -> str:
+    """The table of one model; `tokens` are those of a step."""
     names = ["softmax", *(name for name in registry.variant_names() if name != "softmax")]
-    for title, host in (("DeiT-tiny, 197 tokens", vision), ("Decoder, 2,048 tokens, causal", language)):
-        seconds = turns({name: host(name) for name in names}, rounds=ROUNDS)
-        memory = {name: peak_bytes(functools.partial(twice, host), name) for name in names}
-        rows = [
-            (name, f"{ratio(seconds, name, 'softmax'):.2f}", f"{memory[name] / memory['softmax']:.2f}")
-            for name in names
-        ]
-        print(table(f"{title}, float32", ("variant", "step time / softmax", "peak memory / softmax"), rows), flush=True)
+    seconds = turns({name: host(name) for name in names}, rounds=ROUNDS)
+    memory = {name: peak_bytes(functools.partial(twice, host), name) for name in names}
+    rows = [
+        (
+            name,
+            f"{tokens / statistics.median(seconds[name]):,.0f}",
+            f"{ratio(seconds, name, 'softmax'):.2f}",
+            f"{memory[name] / memory['softmax']:.2f}",
+        )
+        for name in names
+    ]
+    precision = "bfloat16" if DEVICE == "cuda" else "float32"
+    header = ("variant", "tokens/s", "step time / softmax", "peak memory / softmax")
+    return table(f"{title}, {precision}", header, rows)
 
 
 if __name__ == "__main__":

@@ -7,10 +7,14 @@ from typing import Any
 
 import pytest
 import torch
+from torch import distributed, multiprocessing
 
 from jobs import registry
+from jobs.api import Variant
 from jobs.contract import read_events
 from jobs.errors import DataError
+from jobs.metrics.perplexity import mean_cost
+from jobs.portion import Portion
 from jobs.tasks.language import Language
 from jobs.training.order import Order
 from jobs.training.run import plug
@@ -27,9 +31,19 @@ from tests.jobs import tiny
         ({"dropout": 1.0}, "dropout must be in [0, 1), got 1.0."),
         ({"lr": 0.0}, "lr must be > 0, got 0.0."),
         ({"warmup": -1}, "warmup must be >= 0, got -1."),
-        ({"schedule": "linear"}, "schedule must be cosine or inverse_sqrt, got 'linear'."),
+        ({"schedule": "linear"}, "schedule must be cosine, cosine_from_start or inverse_sqrt, got 'linear'."),
         ({"cutoffs": "a lot"}, "cutoffs must be numbers of words separated by commas"),
-        ({"cutoffs": "200,100"}, "cutoffs must be rising numbers of words > 0"),
+        ({"cutoffs": "200,100"}, "cutoffs must be rising numbers of words > 0, at most one per factor 4 in width = 64"),
+        ({"cutoffs": "200,100", "bands": "equal"}, "cutoffs must be rising numbers of words > 0, got '200,100'."),
+        ({"bands": "wide"}, "bands must be falling or equal, got 'wide'."),
+        ({"beta2": 1.0}, "beta2 must be in [0, 1), got 1.0."),
+        ({"epsilon": 0.0}, "epsilon must be > 0, got 0.0."),
+        ({"lr_end": 1.5}, "lr_end must be in [0, 1], got 1.5."),
+        ({"architecture": "gpt"}, "architecture must be fairseq or modern, got 'gpt'."),
+        ({"kv_heads": 2}, "kv_heads must be 0 in the fairseq architecture, got 2; modern can have fewer."),
+        ({"architecture": "modern", "kv_heads": 3}, "kv_heads must divide heads = 4, got 3."),
+        ({"architecture": "modern", "normalize_before": True}, "normalize_before must be left false: the modern"),
+        ({"architecture": "modern", "width": 12}, "width / heads must be even for rotary positions, got 3;"),
     ],
 )
 def test_bad_arguments_are_refused_in_a_sentence(arguments: dict[str, Any], problem: str) -> None:
@@ -55,6 +69,12 @@ def test_the_cosine_schedule_warms_up_and_falls_towards_zero() -> None:
     assert found[10:] == sorted(found[10:], reverse=True)
 
 
+def test_the_cosine_can_end_above_zero_and_count_the_warm_up() -> None:
+    found = rates(100, warmup=10, schedule="cosine_from_start", lr_end=0.1)
+    assert found[:10] == pytest.approx([i / 10 for i in range(1, 11)])
+    assert found[10:] == pytest.approx([0.1 + 0.9 * (1 + math.cos(math.pi * i / 100)) / 2 for i in range(10, 100)])
+
+
 def test_the_inverse_square_root_schedule_halves_after_four_times_the_warm_up() -> None:
     found = rates(100, warmup=10, schedule="inverse_sqrt")
     assert found[9] == found[10] == 1.0
@@ -75,6 +95,104 @@ def test_every_metric_is_reported_and_the_perplexity_is_the_exponent_of_the_loss
     assert values["perplexity"] == pytest.approx(math.exp(values["loss"]))
     assert values["perplexity_sliding"] != values["perplexity"]
     assert beats
+
+
+def test_a_window_longer_than_the_trained_context_is_an_error_not_a_figure() -> None:
+    task = tiny.loaded("language")
+    model = tiny.built(task, "softmax").eval()
+    stream = task._corpus.streams["val"].long()  # type: ignore[attr-defined]
+    with pytest.raises(ValueError, match="A sequence of 32 tokens exceeds the model's context of 16"):
+        mean_cost(lambda s, t: model(s, t)[0], stream, context=32)
+
+
+def _evaluated(rank: int, count: int, folder: Path) -> None:
+    """One of `count` processes that evaluate together; each writes what it found."""
+    distributed.init_process_group("gloo", f"file://{folder / 'meeting'}", rank=rank, world_size=count)
+    (folder / f"{rank}.json").write_text(json.dumps(_values(Portion(rank, count))))
+    distributed.destroy_process_group()
+
+
+def _values(portion: Portion) -> dict[str, float]:
+    task = tiny.loaded("language")
+    task.portion = portion
+    with torch.no_grad():
+        return task.evaluate(tiny.built(task, "neutreno").eval(), "test", lambda: None)
+
+
+@pytest.mark.slow
+def test_processes_that_share_an_evaluation_find_what_one_finds(tmp_path: Path) -> None:
+    multiprocessing.spawn(_evaluated, (2, tmp_path), nprocs=2)  # type: ignore[attr-defined, no-untyped-call]
+    expected = _values(Portion())
+    for rank in range(2):
+        assert json.loads((tmp_path / f"{rank}.json").read_text()) == pytest.approx(expected, rel=1e-9)
+
+
+@pytest.mark.slow
+def test_the_tested_weights_are_the_best_ones_not_the_last(tmp_path: Path) -> None:
+    arguments = tiny.spec("language").arguments | {"validate_every": 1, "lr": 5.0, "warmup": 0, "clip": 0.0}
+    folder = tiny.place(tmp_path, tiny.spec("language", arguments=arguments))
+    code, log, result = tiny.finish(folder)
+    assert code == 0 and result is not None, log
+    curve = {point["step"]: point["loss"] for point in result.numbers["curve"]}
+    best = min(curve, key=lambda step: curve[step])
+    assert result.numbers["best_step"] == best < 6
+    last = torch.load(folder.checkpoints / "step-6.pt", weights_only=True)
+    final = torch.load(folder.checkpoints / "final.pt", weights_only=True)
+    tested = result.numbers["metrics"]["loss"]["value"]
+    assert tested == pytest.approx(_test_loss(final["model"]), rel=1e-6)
+    assert tested != pytest.approx(_test_loss(last["model"]), rel=1e-3)
+
+
+def _test_loss(weights: dict[str, Any]) -> float:
+    task = tiny.loaded("language")
+    model = tiny.built(task, "softmax").eval()
+    model.load_state_dict(weights)
+    with torch.no_grad():
+        return task.evaluate(model, "test", lambda: None)["loss"]
+
+
+RECIPE: dict[str, Any] = {
+    "depth": 16,
+    "width": 128,
+    "heads": 8,
+    "ffn": 2048,
+    "context": 256,
+    "dropout": 0.1,
+    "activation_dropout": 0.1,
+    "cutoffs": "20000,40000,200000",
+    "bands": "equal",
+    "lr": 2.5e-4,
+    "beta2": 0.999,
+    "warmup": 2000,
+    "schedule": "cosine_from_start",
+    "clip": 0.25,
+    "validate_every": 4000,
+}
+"""The 16-layer WikiText-103 model of Schlag, Irie, Schmidhuber (2021), which NeuTRENO's authors train too."""
+
+
+def test_the_wikitext_103_recipe_has_44_million_parameters() -> None:
+    task = Language(**RECIPE)
+    with torch.device("meta"):
+        model = task.host(267_744, Variant)
+    table, bands, layers = 267_744 * 128, 267_744 + 3 * 128 + 3, 16 * (4 * (128 * 128 + 128) + 4 * 128)
+    layers += 16 * (2 * 128 * 2048 + 2048 + 128)
+    found = sum(parameter.numel() for parameter in model.parameters())
+    assert found == table + bands + layers == 44_027_747  # the authors' attention has no biases: 44,018,394
+    optimizer = task.optimizer(model)
+    assert optimizer.defaults["betas"] == (0.9, 0.999) and optimizer.defaults["eps"] == 1e-8
+    assert optimizer.defaults["weight_decay"] == 0 and task.clip == 0.25
+
+
+def test_the_wikitext_103_recipe_has_the_learning_rates_of_its_authors() -> None:
+    """torch's CosineAnnealingLR over all 500,000 steps, the first 2,000 replaced by a line that is one step ahead."""
+    task = Language(**RECIPE)
+    optimizer = torch.optim.Adam([torch.nn.Parameter(torch.zeros(()))], lr=1.0)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, 500_000)
+    for step in (2_000, 40_000, 250_000, 499_999):
+        schedule.last_epoch = step
+        assert task.rate(step, 500_000) == pytest.approx(schedule._get_closed_form_lr()[0], rel=1e-12)
+    assert [task.rate(step, 500_000) for step in (0, 999, 1_999)] == [1 / 2_000, 0.5, 1.0]
 
 
 def test_cutoffs_beyond_the_vocabulary_are_a_data_error() -> None:

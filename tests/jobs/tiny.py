@@ -27,6 +27,7 @@ class Setting:
     data: str
     arguments: Mapping[str, Any]
     batch: int
+    task: str | None = None  # where it is not the setting's name
 
 
 SETTINGS = {
@@ -40,12 +41,19 @@ SETTINGS = {
     "segmentation": Setting("scenes", {"depth": 3, "decoder_depth": 3, "width": 8, "heads": 2, "patch": 8}, 4),
 }
 
+HOSTS = SETTINGS | {
+    "modern language": Setting(
+        "pydoc", {**SETTINGS["language"].arguments, "architecture": "modern", "heads": 4, "kv_heads": 2}, 4, "language"
+    )
+}
+"""The tasks' settings, and further hosts that a task can choose."""
+
 
 def spec(task: str, variant: str = "softmax", **changes: Any) -> JobSpec:
-    """A job of six steps on the tiny setting of `task`."""
-    setting = SETTINGS[task]
+    """A job of six steps on the tiny setting of `task`, one of HOSTS."""
+    setting = HOSTS[task]
     fields: dict[str, Any] = {
-        "task": task,
+        "task": setting.task or task,
         "data": setting.data,
         "split": "default",
         "arguments": dict(setting.arguments),
@@ -60,8 +68,8 @@ def spec(task: str, variant: str = "softmax", **changes: Any) -> JobSpec:
 
 def loaded(name: str) -> Task:
     """The task on its tiny setting, data read."""
-    setting = SETTINGS[name]
-    task = registry.task(name)(**setting.arguments)
+    setting = HOSTS[name]
+    task = registry.task(setting.task or name)(**setting.arguments)
     task.load(setting.data, "default", None, 0)
     return task
 
@@ -84,7 +92,7 @@ def _plug(variant: str | type[Variant], arguments: dict[str, Any]) -> Plug:
 
 def draws(task: Task, name: str, *, epoch: int = 0) -> Any:
     """A batch of the task's tiny setting."""
-    count = SETTINGS[name].batch
+    count = HOSTS[name].batch
     return task.batch([(epoch, index % task.samples()) for index in range(count)])
 
 

@@ -173,8 +173,9 @@ def test_sequences_longer_than_the_context_are_refused() -> None:
         model()(words, words)
 
 
-def test_adaptive_probabilities_add_up_to_one_and_agree_with_the_costs() -> None:
-    built = model(cutoffs=(24, 48))
+@pytest.mark.parametrize("bands", ["falling", "equal"])
+def test_adaptive_probabilities_add_up_to_one_and_agree_with_the_costs(bands: str) -> None:
+    built = model(cutoffs=(24, 48), bands=bands)
     source, target = batch()
     with torch.no_grad():
         x, _ = built.decoder(source)
@@ -184,15 +185,33 @@ def test_adaptive_probabilities_add_up_to_one_and_agree_with_the_costs() -> None
     torch.testing.assert_close(-logs.gather(-1, target[..., None])[..., 0], costs)
 
 
-def test_bands_without_a_target_still_receive_gradients() -> None:
-    built = model(cutoffs=(24, 48))
+def test_equal_bands_are_slices_of_one_table() -> None:
+    built = model(cutoffs=(24, 48), bands="equal")
+    own = dict(built.decoder.adaptive_softmax.named_parameters())
+    x = torch.randn(5, 32)
+    logits = x @ built.decoder.embed_tokens.weight.T + own["bias"]
+    bands = x @ own["band_weight"].T + own["band_bias"]
+    head = torch.cat([logits[:, :24], bands], -1).log_softmax(-1)
+    tails = [head[:, 24 + i, None] + logits[:, low : low + size].log_softmax(-1) for i, low, size in BANDS]
+    found = built.decoder.log_probabilities(x)
+    torch.testing.assert_close(found, torch.cat([head[:, :24], *tails], -1), rtol=1e-5, atol=1e-5)
+
+
+BANDS = [(0, 24, 24), (1, 48, WORDS - 48)]
+"""Number, first word and size of the bands behind the cutoffs (24, 48)."""
+
+
+@pytest.mark.parametrize("bands", ["falling", "equal"])
+def test_bands_without_a_target_still_receive_gradients(bands: str) -> None:
+    built = model(cutoffs=(24, 48), bands=bands)
     words = torch.full((2, TOKENS), 5)
     built(words, words)[0].mean().backward()
     assert [name for name, parameter in built.named_parameters() if parameter.grad is None] == []
 
 
-def test_dropout_acts_in_training_only() -> None:
-    built = model(dropout=0.3, attention_dropout=0.3)
+@pytest.mark.parametrize("option", ["dropout", "attention_dropout", "activation_dropout"])
+def test_each_dropout_acts_in_training_only(option: str) -> None:
+    built = model(**{option: 0.3})
     quiet = built(*batch())[0]
     torch.testing.assert_close(quiet, model()(*batch())[0])
     built.train()

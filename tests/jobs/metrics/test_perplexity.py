@@ -1,4 +1,5 @@
 import math
+from typing import ClassVar
 
 import pytest
 import torch
@@ -6,6 +7,7 @@ from torch import Tensor
 
 from jobs.errors import JobError
 from jobs.metrics.perplexity import mean_cost, perplexity, windows
+from jobs.portion import Portion
 
 
 def by_content(source: Tensor, target: Tensor) -> Tensor:
@@ -60,6 +62,34 @@ def test_a_model_that_scores_too_few_tokens_is_refused() -> None:
         mean_cost(
             lambda s, t: torch.zeros(1, s.shape[1])[:, : 9 if s.shape[1] == 10 else None], torch.zeros(11), context=10
         )
+
+
+class Part(Portion):
+    """One of several processes, in turn; what earlier ones found is added to `sums`."""
+
+    sums: ClassVar[Tensor] = torch.zeros(2, dtype=torch.float64)
+
+    def total(self, values: Tensor) -> Tensor:
+        self.sums.add_(values)
+        return self.sums if self.rank == self.count - 1 else values * float("nan")
+
+
+@pytest.mark.parametrize("count", [2, 3, 50])
+@pytest.mark.parametrize("overlap", [0, 3])
+def test_shares_of_the_windows_add_up_to_the_whole(count: int, overlap: int) -> None:
+    stream = torch.tensor([(5 * i * i + i) % 17 for i in range(38)])
+    Part.sums.zero_()
+    for rank in range(count - 1):
+        with pytest.raises(JobError, match="scored nan tokens"):
+            mean_cost(by_content, stream, context=8, overlap=overlap, portion=Part(rank, count))
+    found = mean_cost(by_content, stream, context=8, overlap=overlap, portion=Part(count - 1, count))
+    assert found == pytest.approx(mean_cost(by_content, stream, context=8, overlap=overlap), rel=1e-12)
+
+
+def test_a_share_that_is_missing_is_refused() -> None:
+    with pytest.raises(JobError, match="scored 17 tokens of 37"):
+        Part.sums.zero_()
+        mean_cost(by_content, torch.zeros(38), context=8, overlap=3, portion=Part(1, 2))
 
 
 def test_an_empty_stream_has_no_perplexity() -> None:
