@@ -8,7 +8,6 @@ S u = u and P 1 = 1, so (A - J) v = A (v - J v) in both cases: the exact deflati
 
 import dataclasses
 import functools
-import warnings
 from typing import Literal
 
 import numpy
@@ -18,50 +17,9 @@ from scipy.sparse.csgraph import connected_components
 from torch import Tensor
 
 from jobs.errors import expect_declared
+from jobs.operators.sparse import SparseMatrix, compress
 
 Kind = Literal["symmetric", "row"]
-Sparse = tuple[Tensor, Tensor, Tensor]
-"""Compressed sparse rows: row starts (N + 1,), columns (E,), weights (E,)."""
-
-with warnings.catch_warnings():  # torch announces once per process that CSR is in beta; hear it here
-    warnings.simplefilter("ignore")
-    torch.sparse_csr_tensor(torch.tensor([0, 0]), torch.tensor([], dtype=torch.long), torch.tensor([]), (1, 1))
-
-
-@torch.library.custom_op("unsmooth::propagate", mutates_args=())
-def _propagate(v: Tensor, a0: Tensor, a1: Tensor, a2: Tensor, t0: Tensor, t1: Tensor, t2: Tensor) -> Tensor:
-    """A v for v (N, C) and A = (a0, a1, a2) in sparse rows; (t0, t1, t2) is A^T, for the gradient.
-
-    Half precision is summed in float32.
-    """
-    nodes = v.shape[0]
-    wide = torch.promote_types(v.dtype, torch.float32)
-    matrix = torch.sparse_csr_tensor(a0, a1, a2.to(wide), (nodes, nodes), check_invariants=False)
-    return torch.sparse.mm(matrix, v.to(wide)).to(v.dtype)
-
-
-@_propagate.register_fake
-def _(v: Tensor, a0: Tensor, a1: Tensor, a2: Tensor, t0: Tensor, t1: Tensor, t2: Tensor) -> Tensor:
-    return torch.empty_like(v, memory_format=torch.contiguous_format)
-
-
-def _remember(ctx, inputs, output):  # type: ignore[no-untyped-def]  # torch's signature
-    ctx.save_for_backward(*inputs[1:])
-
-
-def _transpose(ctx, gradient):  # type: ignore[no-untyped-def]  # torch's signature
-    a0, a1, a2, t0, t1, t2 = ctx.saved_tensors  # read once: checkpointing hands them out once
-    return _propagate(gradient.contiguous(), t0, t1, t2, a0, a1, a2), None, None, None, None, None, None
-
-
-_propagate.register_autograd(_transpose, setup_context=_remember)
-
-
-def _compress(rows: Tensor, columns: Tensor, weights: Tensor, nodes: int) -> Sparse:
-    order = torch.argsort(rows * nodes + columns, stable=True)
-    starts = torch.zeros(nodes + 1, dtype=torch.long, device=rows.device)
-    starts[1:] = torch.bincount(rows, minlength=nodes).cumsum(0)
-    return starts, columns[order], weights[order]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,29 +44,44 @@ class Edges:
         return torch.bincount(self.index[1], minlength=self.nodes).to(self.dtype) + 1
 
     @functools.cached_property
-    def forward_backward(self) -> tuple[Sparse, Sparse]:
-        """The operator and its transpose."""
+    def looped(self) -> tuple[Tensor, Tensor]:
+        """Sources and targets, (E + N,) each: every edge, then every node's loop."""
         loops = torch.arange(self.nodes, device=self.index.device)
-        sources, targets = torch.cat([self.index[0], loops]), torch.cat([self.index[1], loops])
+        return torch.cat([self.index[0], loops]), torch.cat([self.index[1], loops])
+
+    @functools.cached_property
+    def matrix(self) -> SparseMatrix:
+        """The operator, (N, N): targets down, sources across."""
+        sources, targets = self.looped
         if self.kind == "symmetric":
             weights = (self.degree[sources] * self.degree[targets]).rsqrt()
         else:
             weights = 1 / self.degree[targets]
-        return _compress(targets, sources, weights, self.nodes), _compress(sources, targets, weights, self.nodes)
+        return compress(targets, sources, weights, (self.nodes, self.nodes))
 
     @functools.cached_property
     def components(self) -> Tensor:
-        """(N,) number of each node's connected component."""
+        """(N,) number of each node's connected component, whichever way its edges point."""
         index = self.index.cpu().numpy()
         matrix = coo_matrix((numpy.ones(index.shape[1]), (index[0], index[1])), (self.nodes, self.nodes))
         return torch.from_numpy(connected_components(matrix, directed=False)[1]).long().to(self.index.device)
 
     @functools.cached_property
+    def parts(self) -> int:
+        """How many components there are."""
+        return int(self.components.max()) + 1
+
+    @functools.cached_property
     def consensus_direction(self) -> Tensor:
         """(N, 1), u: of length 1 within each component."""
-        total = self.degree.new_zeros(int(self.components.max()) + 1)
+        total = self.degree.new_zeros(self.parts)
         total.index_add_(0, self.components, self.degree)
         return (self.degree / total[self.components]).sqrt()[:, None]
+
+    def settled(self) -> "Edges":
+        """These edges with everything that follows from them computed, so that no forward pass (or compiler) has to."""
+        _ = self.matrix.ready, self.consensus_direction
+        return self
 
     def keep(self, mask: Tensor) -> "Edges":
         """The graph with the edges where `mask` (E,) is True, normalised anew."""
@@ -116,6 +89,12 @@ class Edges:
 
     def to(self, device: torch.device) -> "Edges":
         return dataclasses.replace(self, index=self.index.to(device))
+
+
+def mean_over_nodes(v: Tensor) -> Tensor:
+    """(..., N, C) to (..., 1, C), summed at least in float32."""
+    wide = v.to(torch.promote_types(v.dtype, torch.float32))
+    return wide.mean(-2, keepdim=True).to(v.dtype)
 
 
 class Propagation:
@@ -127,24 +106,21 @@ class Propagation:
         self.edges, self.x, self.memory = edges, x, memory
 
     def __call__(self, v: Tensor) -> Tensor:
-        matrix, back = self.edges.forward_backward
-        product: Tensor = _propagate(v[0].contiguous(), *matrix, *back)
-        return product[None]
+        return (self.edges.matrix @ v[0])[None]
 
     def with_edges(self, keep: Tensor) -> "Propagation":
         """The same site with the edges where `keep` (E,) is True."""
         return Propagation(self.edges.keep(keep), x=self.x, memory=self.memory)
 
     def mean(self, v: Tensor) -> Tensor:
-        wide = v.to(torch.promote_types(v.dtype, torch.float32))
-        return wide.mean(-2, keepdim=True).to(v.dtype)
+        return mean_over_nodes(v)
 
     def consensus(self, v: Tensor) -> Tensor:
         if self.edges.kind == "row":
             return self.mean(v)
         wide = v.to(torch.promote_types(v.dtype, torch.float32))
         u, part = self.edges.consensus_direction.to(wide.dtype), self.edges.components
-        sums = wide.new_zeros(1, int(part.max()) + 1, v.shape[-1]).index_add(1, part, u * wide)
+        sums = wide.new_zeros(1, self.edges.parts, v.shape[-1]).index_add(1, part, u * wide)
         return (u * sums[:, part]).to(v.dtype)
 
     def deviation(self, v: Tensor) -> Tensor:
@@ -153,6 +129,4 @@ class Propagation:
     def dense(self) -> Tensor:
         """A, (1, N, N)."""
         expect_declared(self.needs)
-        starts, columns, weights = self.edges.forward_backward[0]
-        shape = (self.edges.nodes, self.edges.nodes)
-        return torch.sparse_csr_tensor(starts, columns, weights, shape, check_invariants=False).to_dense()[None]
+        return self.edges.matrix.dense()[None]
