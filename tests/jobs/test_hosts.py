@@ -17,6 +17,13 @@ from tests.jobs import tiny
 
 HOSTS = sorted(tiny.HOSTS)
 VARIANTS = registry.variant_names()
+LIGHT = [host for host in HOSTS if not host.startswith("graph ")]
+COMPILED = [
+    *((host, "aot_eager") for host in LIGHT),
+    *(pytest.param(host, "aot_eager", marks=pytest.mark.heavy) for host in HOSTS if host not in LIGHT),
+    ("language", "inductor"),
+]
+"""Hosts and compilers; further bodies of the graph task are left to heavy runs."""
 
 
 def test_every_task_has_a_tiny_setting() -> None:
@@ -164,7 +171,7 @@ def test_activation_checkpointing_changes_no_gradient(host: str, variant: str) -
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("host", "backend"), [*((host, "aot_eager") for host in HOSTS), ("language", "inductor")])
+@pytest.mark.parametrize(("host", "backend"), COMPILED)
 def test_a_compiled_model_gives_the_same_gradients(host: str, backend: str) -> None:
     """Every host is captured, forward and backward; generating machine code takes long and is tried on one."""
     task = tiny.loaded(host)
@@ -184,7 +191,7 @@ def test_a_compiled_model_gives_the_same_gradients(host: str, backend: str) -> N
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("host", HOSTS)
+@pytest.mark.parametrize("host", [*LIGHT, "graph sampled"])
 def test_two_processes_train_as_one_does(host: str, tmp_path: Path) -> None:
     curves = []
     for processes in (1, 2):

@@ -44,7 +44,17 @@ SETTINGS = {
 HOSTS = SETTINGS | {
     "modern language": Setting(
         "pydoc", {**SETTINGS["language"].arguments, "architecture": "modern", "heads": 4, "kv_heads": 2}, 4, "language"
-    )
+    ),
+    **{
+        f"graph {name}": Setting("karate", {"depth": 3, "width": 8, "dropout": 0.0} | arguments, batch, "graph")
+        for name, arguments, batch in (
+            ("gat", {"model": "gat", "heads": 2}, 1),
+            ("sgc", {"model": "sgc"}, 1),
+            ("gcnii", {"model": "gcnii"}, 1),
+            ("appnp", {"model": "appnp"}, 1),
+            ("sampled", {"sampling": "neighbour", "fanout": 3}, 4),
+        )
+    },
 }
 """The tasks' settings, and further hosts that a task can choose."""
 

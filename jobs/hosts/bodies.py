@@ -1,0 +1,12 @@
+"""The bodies of graph networks by name."""
+
+from collections.abc import Mapping
+
+from jobs.hosts.appnp import APPNP
+from jobs.hosts.gat import GAT
+from jobs.hosts.gcn import GCN
+from jobs.hosts.gcnii import GCNII
+from jobs.hosts.gnn import Block
+from jobs.hosts.sgc import SGC
+
+BODIES: Mapping[str, type[Block]] = {"gcn": GCN, "gat": GAT, "sgc": SGC, "gcnii": GCNII, "appnp": APPNP}
