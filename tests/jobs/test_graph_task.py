@@ -7,8 +7,10 @@ import pytest
 import torch
 from torch import nn
 
-from jobs.contract import JobFolder, Launch
+from jobs.contract import Launch
+from jobs.errors import Preempted
 from jobs.metrics.ranking import roc_auc
+from jobs.randomness import seed_all
 from jobs.tasks.graph import Graph
 from jobs.training.attempt import Run
 from jobs.training.energy import Meter
@@ -26,12 +28,14 @@ def loaded(**arguments: Any) -> Graph:
     return task
 
 
-def trainer(folder: Path, task: Graph, **changes: Any) -> Trainer:
-    job = tiny.place(folder, tiny.spec("graph", **changes))
-    launch = Launch.load(job.attempt(1).launch)
+def trainer(folder: Path, task: Graph, stop: Stop | None = None, **changes: Any) -> Trainer:
     spec = tiny.spec("graph", **changes)
-    run = Run(spec, launch, JobFolder(folder), Events(job.attempt(1).events), Processes(), Stop(), Meter([]))
-    return Trainer(run, task, tiny.built(task, "softmax"))
+    job = tiny.place(folder, spec)
+    launch = Launch.load(job.attempt(job.attempts()[-1]).launch)
+    run = Run(spec, launch, job, Events(None), Processes(), stop or Stop(), Meter([]))
+    model = tiny.built(task, "softmax")
+    seed_all(0, "train", 0)
+    return Trainer(run, task, model)
 
 
 @pytest.mark.parametrize(
@@ -70,6 +74,23 @@ def test_patience_counts_epochs_without_a_better_validation_loss(tmp_path: Path)
     training.train()
     best = training.progress.best_step
     assert best is not None and training.progress.step == best + 3
+
+
+@pytest.mark.parametrize("sampling", ["none", "neighbour"])
+def test_an_interrupted_job_ends_with_the_same_weights(sampling: str, tmp_path: Path) -> None:
+    """Dropout's own draws, sampled neighbourhoods and the fused optimizer included."""
+    arguments = {"model": "gat", "heads": 2, "dropout": 0.5, "sampling": sampling}
+    straight = trainer(tmp_path / "straight", loaded(**arguments), steps=8)
+    straight.train()
+    stop, task = Stop(), loaded(**arguments)
+    task.rate = lambda step, steps: setattr(stop, "requested", step == 3) or 1.0  # type: ignore[func-returns-value,method-assign]
+    with pytest.raises(Preempted):
+        trainer(tmp_path / "broken", task, stop, steps=8).train()
+    resumed = trainer(tmp_path / "broken", loaded(**arguments), steps=8)
+    resumed.train()
+    assert resumed.progress.curve == straight.progress.curve
+    for name, weight in straight.model.state_dict().items():
+        assert torch.equal(resumed.model.state_dict()[name], weight), name
 
 
 def test_blocks_and_linear_maps_can_decay_apart() -> None:

@@ -150,7 +150,7 @@ def test_missing_data_are_named_with_what_to_do(tmp_path: Path) -> None:
     job = tiny.spec("graph", data="cora", split="public")
     code, _, result = tiny.finish(tiny.place(tmp_path, job, data_root=str(tmp_path / "nowhere")))
     assert code == 1 and result is not None and result.failure == "data"
-    assert result.reason is not None and "no raw files in" in result.reason and "--data" in result.reason
+    assert result.reason is not None and "ind.cora.x" in result.reason and "--data" in result.reason
 
 
 def test_a_folder_without_a_spec_is_a_usage_error(tmp_path: Path) -> None:
