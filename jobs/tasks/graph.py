@@ -209,6 +209,9 @@ def _expect_sensible(given: Mapping[str, Any]) -> None:
     for name, (good, allowed) in ranges.items():
         if not good:
             raise ValueError(f"{name} must be {allowed}, got {given[name]}.")
+    inner = given["convolution_decay"]
+    if inner is not None and not (isinstance(inner, (int, float)) and inner >= 0):
+        raise ValueError(f"convolution_decay must be null or a number >= 0, got {inner!r}.")
     defaults = Graph.__init__.__kwdefaults__ or {}
     for name, (switch, values) in _APPLIES.items():
         if given[switch] not in values and given[name] != defaults[name]:

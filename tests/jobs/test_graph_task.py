@@ -47,6 +47,7 @@ def trainer(folder: Path, task: Graph, stop: Stop | None = None, **changes: Any)
         ({"alpha": 0.2}, "alpha has no effect with model gcn; leave it out, or use gcnii or appnp."),
         ({"model": "gat", "normalisation": "row"}, "normalisation has no effect with model gat"),
         ({"fanout": 3}, "fanout has no effect with sampling none; leave it out, or use neighbour."),
+        ({"convolution_decay": "small"}, "convolution_decay must be null or a number >= 0, got 'small'."),
         ({"model": "gat", "width": 60}, "width 60 is not divisible by 8 heads."),
     ],
 )
