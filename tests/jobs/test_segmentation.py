@@ -17,7 +17,7 @@ from jobs.tasks.segmentation import Segmentation
 from jobs.training.run import build
 from jobs.variants.neutreno import NeuTRENO
 from jobs.variants.softmax import Softmax
-from tests.jobs.hosts.test_scenes import camvid
+from tests.jobs.hosts.test_labelled import camvid
 
 TINY: dict[str, Any] = {"crop": 16, "short_side": 16, "stride": 16, "patch": 4, "width": 8, "depth": 2, "heads": 2}
 
@@ -51,7 +51,7 @@ def test_the_metrics_are_those_counted_by_hand(tmp_path: Path) -> None:
     labels = torch.stack([sample["data_samples"].gt_sem_seg.data[0] for sample in samples])
     model.eval()
     with torch.no_grad():
-        logits, _ = model(model.data_preprocessor(pseudo_collate(samples))["inputs"])
+        (logits,), _ = model(model.data_preprocessor(pseudo_collate(samples))["inputs"])
     predictions = interpolate(logits, size=(16, 16), mode="bilinear", align_corners=False).argmax(1)
     found = task.evaluate(model, "test", lambda: None)
     assert set(found) == {metric.name for metric in task.metrics}

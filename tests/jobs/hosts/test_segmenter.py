@@ -7,12 +7,14 @@ import torch
 from torch import Tensor
 
 from jobs.api import Layer, Plug, Smoothing, Variant
-from jobs.hosts import deit, segmenter
+from jobs.hosts import deit, encoder, segmenter
 from jobs.hosts.openmmlab import SegmenterMaskTransformerHead
 from jobs.hosts.stack import Stack
 from jobs.variants.neutreno import NeuTRENO
 
-SHAPE = segmenter.Shape(crop=16, patch=4, width=12, depth=3, heads=3, decoder_depth=2, classes=5)
+SHAPE = encoder.Shape(
+    crop=16, patch=4, width=12, depth=3, heads=3, decoder_width=12, decoder_depth=2, decoder_heads=3, classes=5
+)
 
 NAMES = (
     ("attn.attn.in_proj_weight", "attn.qkv.weight"),
@@ -38,7 +40,7 @@ def renamed(weights: dict[str, Any]) -> dict[str, Any]:
 
 def built(plug: Plug = Variant, **sizes: int) -> Any:
     torch.manual_seed(0)
-    return segmenter.create(segmenter.Shape(**vars(SHAPE) | sizes), plug, stride=8)
+    return segmenter.create(encoder.Shape(**vars(SHAPE) | sizes), plug, stride=8)
 
 
 def images(*shape: int) -> Tensor:
@@ -56,7 +58,7 @@ def test_the_baseline_decoder_is_mmsegmentations_forward_and_gradient() -> None:
     head = segmenter.MaskTransformer(SHAPE, Variant).double()
     head.load_state_dict(renamed(reference.state_dict()))
     theirs, ours = (images(2, 12, 4, 4).double().requires_grad_() for _ in range(2))
-    logits, penalty = head((ours, torch.zeros(())))
+    logits, penalty = head((ours,))
     expected = reference((theirs,))
     assert penalty == 0
     torch.testing.assert_close(logits, expected)
@@ -152,16 +154,16 @@ def classifier(variant: type[Variant] = Variant, **options: Any) -> deit.DeiT:
 
 def test_the_encoder_adopts_a_classifier_of_another_picture_size() -> None:
     model, upstream = built(), classifier()
-    segmenter.adopt(model, upstream.state_dict())
-    encoder = model.backbone.vit
-    assert torch.equal(encoder.blocks[2].mlp.fc1.weight, upstream.blocks[2].mlp.fc1.weight)  # type: ignore[union-attr,index]
-    assert encoder.pos_embed.shape == (1, 17, 12)
-    torch.testing.assert_close(encoder.pos_embed[:, 0], deit.positions(upstream)[:, 0])
+    encoder.adopt(model, upstream.state_dict())
+    vit = model.backbone.vit
+    assert torch.equal(vit.blocks[2].mlp.fc1.weight, upstream.blocks[2].mlp.fc1.weight)  # type: ignore[union-attr,index]
+    assert vit.pos_embed.shape == (1, 17, 12)
+    torch.testing.assert_close(vit.pos_embed[:, 0], deit.positions(upstream)[:, 0])
 
 
 def test_a_grey_classifier_sees_a_grey_picture_as_it_did() -> None:
     model, upstream = built(), classifier(img_size=16)
-    segmenter.adopt(model, upstream.state_dict())
+    encoder.adopt(model, upstream.state_dict())
     grey = images(2, 1, 16, 16)
     tokens, _ = model.backbone.vit.eval().tokens(grey.expand(-1, 3, -1, -1))
     expected, _ = upstream.eval().tokens(grey)
@@ -179,7 +181,7 @@ def test_a_grey_classifier_sees_a_grey_picture_as_it_did() -> None:
 )
 def test_a_classifier_that_does_not_fit_is_refused(options: dict[str, int], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        segmenter.adopt(built(), classifier(**options).state_dict())
+        encoder.adopt(built(), classifier(**options).state_dict())
 
 
 class Learned(Variant):
@@ -192,7 +194,7 @@ class Learned(Variant):
 
 def test_a_classifier_of_another_variant_is_refused() -> None:
     with pytest.raises(ValueError, match=r"only the classifier has blocks.0.attn.variant.weight.bias; .* variant."):
-        segmenter.adopt(built(), classifier(Learned).state_dict())
+        encoder.adopt(built(), classifier(Learned).state_dict())
 
 
 def test_a_variants_own_linear_maps_keep_their_initial_weights() -> None:
