@@ -19,6 +19,8 @@ STD = 0.02
 """Of the initial position and class embeddings in timm and mmsegmentation."""
 _ARCHITECTURE = "deit_tiny_patch16_224"
 """Whose architecture the encoder follows; every size of it is set anew."""
+_HEADS = {"decode": "decode_head", "aux": "auxiliary_head"}
+"""mmsegmentation's names for the heads' losses and for the heads."""
 
 Maps = tuple[Tensor, ...]
 Outputs = tuple[Maps, Tensor]
@@ -116,8 +118,8 @@ class Network(EncoderDecoder):
         """mmsegmentation's losses of every head under its own names, and the penalty as one more."""
         logits, penalty = outputs
         found = {"loss_penalty": penalty}
-        for name, given in zip(("decode", "auxiliary"), logits, strict=False):
-            head = getattr(self, f"{name}_head")
+        for (name, attribute), given in zip(_HEADS.items(), logits, strict=False):
+            head = getattr(self, attribute)
             found |= add_prefix(head.loss_by_feat(given, data_samples), name)
         return found
 

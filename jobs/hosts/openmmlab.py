@@ -28,6 +28,7 @@ with hidden("deepspeed"):
     from mmengine.dataset import DefaultSampler, pseudo_collate
     from mmengine.dist import broadcast, get_world_size
     from mmengine.hooks import Hook
+    from mmengine.logging import MMLogger
     from mmengine.model import BaseModule
     from mmengine.optim import OptimWrapper
     from mmengine.registry import LOOPS
@@ -42,6 +43,8 @@ with hidden("deepspeed"):
     from mmseg.models.necks import MultiLevelNeck
     from mmseg.registry import DATASETS, MODELS, TRANSFORMS
     from mmseg.utils import add_prefix
+
+MMLogger.get_instance("mmengine", log_level="ERROR")  # the default logger; it tells how every parameter starts
 
 __all__ = [
     "add_prefix",
