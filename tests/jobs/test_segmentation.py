@@ -31,10 +31,10 @@ TINY: dict[str, Any] = {
 }
 
 
-def streets(root: Path, *, side: int = 16, **arguments: Any) -> tuple[Segmentation, Any]:
-    """The task on six made-up street scenes, and its model."""
+def streets(root: Path, *, side: int = 16, names: str = "ab", **arguments: Any) -> tuple[Segmentation, Any]:
+    """The task on made-up street scenes, two per part, and its model."""
     task = Segmentation(**TINY | arguments)
-    task.load("camvid", "default", camvid(root, side=side), 0)
+    task.load("camvid", "default", camvid(root, side=side, names=names), 0)
     return task, build(task, NeuTRENO, 0)
 
 

@@ -1,5 +1,7 @@
 """Segmentation's numbers: counted by hand, at one scale and several, by one process and two."""
 
+import json
+import multiprocessing
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +9,7 @@ import cv2
 import numpy
 import pytest
 import torch
+from torch import distributed
 from torch.nn.functional import interpolate
 
 from jobs.hosts.openmmlab import pseudo_collate
@@ -99,3 +102,35 @@ def test_only_the_test_part_is_measured_at_several_scales_and_nothing_random_is_
     before = state()
     task.evaluate(model, "test", lambda: None)
     assert torch.equal(before["numpy"][1], state()["numpy"][1])
+
+
+def scores(task: Segmentation, model: Any) -> list[dict[str, float]]:
+    with torch.no_grad():
+        return [task.evaluate(model, part, lambda: None) for part in ("val", "test")]  # type: ignore[arg-type]
+
+
+def share(rank: int, task: Segmentation, model: Any, folder: Path) -> None:
+    """One of two processes; the second one's running statistics have gone astray."""
+    torch.set_num_threads(1)
+    distributed.init_process_group("gloo", init_method=f"file://{folder}/meeting", rank=rank, world_size=2)
+    for name, buffer in model.named_buffers():
+        if rank and name.endswith("running_mean"):
+            buffer.add_(100.0)
+    (folder / f"{rank}.json").write_text(json.dumps(scores(task, model)))
+    distributed.destroy_process_group()
+
+
+def test_two_processes_count_every_picture_once_with_the_first_ones_statistics(tmp_path: Path) -> None:
+    """Three pictures a part: the sampler deals the first one to both processes, so that their shares are equal."""
+    task, model = streets(tmp_path, names="abc", model="upernet", multi_scale=True)
+    model.eval()
+    context = multiprocessing.get_context("fork")  # children that need no imports
+    children = [context.Process(target=share, args=(rank, task, model, tmp_path)) for rank in range(2)]
+    for child in children:
+        child.start()
+    for child in children:
+        child.join(timeout=120)
+        child.kill()
+    expected = scores(task, model)
+    assert [json.loads((tmp_path / f"{rank}.json").read_text()) for rank in range(2)] == [expected] * 2
+    assert expected[1]["mIoU_ms"] != expected[1]["mIoU"]

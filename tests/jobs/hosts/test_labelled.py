@@ -14,13 +14,13 @@ from jobs.randomness import lent
 VIEW = labelled.View(crop=16, short_side=16)
 
 
-def camvid(root: Path, *, side: int = 16) -> Path:
-    """Three parts of two pictures each; the left half is labelled 0 to 4, the right half void."""
+def camvid(root: Path, *, side: int = 16, names: str = "ab") -> Path:
+    """Three parts with a picture for each of `names`; the left half is labelled 0 to 4, the right half void."""
     rng = numpy.random.default_rng(0)
     for part in labelled.PARTS:
         for folder in (part, f"{part}annot"):
             (root / "CamVid" / folder).mkdir(parents=True)
-        for name in ("a", "b"):
+        for name in names:
             picture = rng.integers(0, 256, (side, side, 3), dtype=numpy.uint8)
             labels = rng.integers(0, 5, (side, side), dtype=numpy.uint8)
             labels[:, side // 2 :] = 11
