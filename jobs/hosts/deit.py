@@ -10,7 +10,7 @@ Shapes: B batch, H heads, N tokens (class token first), D channels per head, C =
 """
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import timm
@@ -94,12 +94,18 @@ class DeiT(vit.VisionTransformer):
 
     def tokens(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Every token after the final norm, (B, N, C), and the penalty."""
+        (x,), penalty = self.levels(images, (len(self.blocks) - 1,))
+        return x, penalty
+
+    def levels(self, images: Tensor, layers: Sequence[int]) -> tuple[list[Tensor], Tensor]:
+        """Every token after each of `layers`, (B, N, C), and the penalty; the last level has passed the final norm."""
         x = self.norm_pre(self.patch_drop(self._pos_embed(self.patch_embed(images))))
-        x, penalty = self.blocks(x)
+        stack: Any = self.blocks
+        levels, penalty = stack.outputs(x, None, layers)
         if not isinstance(self.norm, nn.Identity):
             last: Any = self.blocks[-1]
-            x = self.norm(enter(last.variant, x))
-        return x, penalty
+            levels[-1] = self.norm(enter(last.variant, levels[-1]))
+        return levels, penalty
 
 
 def enter(variant: Variant, x: Tensor) -> Tensor:

@@ -13,6 +13,7 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader
 
+from jobs.hosts.labelled import IGNORED, Parts
 from jobs.hosts.openmmlab import (
     LOOPS,
     BaseLoop,
@@ -21,10 +22,11 @@ from jobs.hosts.openmmlab import (
     IoUMetric,
     OptimWrapper,
     Runner,
+    SegTTAModel,
     Visualizer,
+    broadcast,
     pseudo_collate,
 )
-from jobs.hosts.scenes import IGNORED, Parts
 
 _numbers = itertools.count()
 """Names Runners apart: mmengine keeps loggers and message hubs by name for the whole process."""
@@ -88,7 +90,11 @@ def fit(model: nn.Module, optimizer: torch.optim.Optimizer, parts: Parts, train:
 
 
 class Evaluation:
-    """The val and test loops of one Runner, with mmsegmentation's IoUMetric; all processes of a job take part."""
+    """The val and test loops of Runners, with mmsegmentation's IoUMetric; all processes of a job take part.
+
+    The last process's share may be filled up with pictures that others have: IoUMetric drops those again, so that
+    every picture counts once.
+    """
 
     def __init__(self, model: nn.Module, parts: Parts) -> None:
         self.model = model
@@ -98,17 +104,35 @@ class Evaluation:
             val_dataloader=_loader(parts.val, parts.batch),
             val_cfg={},
             val_evaluator=_metric(),
-            test_dataloader=_loader(parts.test, parts.batch),
-            test_cfg={},
-            test_evaluator=_metric(),
-            custom_hooks=[self._hook],
+            **self._tests(parts.test, parts.batch),
         )
+        self._scaled = _runner(SegTTAModel(model), **self._tests(parts.scaled, parts.batch))
+
+    def _tests(self, dataset: Any, batch: int) -> dict[str, Any]:
+        return {
+            "test_dataloader": _loader(dataset, batch),
+            "test_cfg": {},
+            "test_evaluator": _metric(),
+            "custom_hooks": [self._hook],
+        }
 
     def run(self, part: Literal["val", "test"], beat: Callable[[], None]) -> dict[str, float]:
         """mIoU, mAcc and aAcc [%] of a part; `beat()` is called after each batch."""
+        return self._measure(self._runner.val if part == "val" else self._runner.test, beat)
+
+    def run_scaled(self, beat: Callable[[], None]) -> dict[str, float]:
+        """The same of the test part from probabilities averaged over scales and mirror images.
+
+        mmcv's flips draw from NumPy's global stream, although their outcome is settled.
+        """
+        return self._measure(self._scaled.test, beat)
+
+    def _measure(self, loop: Callable[[], Any], beat: Callable[[], None]) -> dict[str, float]:
+        for buffer in self.model.buffers():  # running statistics: after a step every process has its own
+            broadcast(buffer)
         self._hook.beat = beat
         try:
-            found = self._runner.val() if part == "val" else self._runner.test()
+            found = loop()
         finally:
             self._hook.beat = _silent
         return {name: round(float(value), 2) for name, value in found.items()}  # float32, of two decimals

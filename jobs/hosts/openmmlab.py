@@ -23,10 +23,12 @@ def hidden(package: str) -> Iterator[None]:
 
 
 with hidden("deepspeed"):
-    from mmcv.transforms import BaseTransform, LoadImageFromFile, RandomFlip, RandomResize, Resize
+    from mmcv.transforms import BaseTransform, LoadImageFromFile, RandomFlip, RandomResize, Resize, TestTimeAug
     from mmengine.config import ConfigDict
     from mmengine.dataset import DefaultSampler, pseudo_collate
+    from mmengine.dist import broadcast, get_world_size
     from mmengine.hooks import Hook
+    from mmengine.logging import MMLogger
     from mmengine.model import BaseModule
     from mmengine.optim import OptimWrapper
     from mmengine.registry import LOOPS
@@ -35,30 +37,40 @@ with hidden("deepspeed"):
     from mmseg.datasets import ADE20KDataset, BaseSegDataset
     from mmseg.datasets.transforms import LoadAnnotations, PackSegInputs, PhotoMetricDistortion, RandomCrop
     from mmseg.evaluation import IoUMetric
-    from mmseg.models import EncoderDecoder
+    from mmseg.models import EncoderDecoder, SegTTAModel
     from mmseg.models.data_preprocessor import SegDataPreProcessor
-    from mmseg.models.decode_heads import SegmenterMaskTransformerHead
+    from mmseg.models.decode_heads import FCNHead, SegmenterMaskTransformerHead, UPerHead
+    from mmseg.models.necks import MultiLevelNeck
     from mmseg.registry import DATASETS, MODELS, TRANSFORMS
+    from mmseg.utils import add_prefix
+
+MMLogger.get_instance("mmengine", log_level="ERROR")  # the default logger; it tells how every parameter starts
 
 __all__ = [
+    "add_prefix",
     "ADE20KDataset",
     "BaseLoop",
     "BaseModule",
     "BaseSegDataset",
     "BaseTransform",
+    "broadcast",
     "ConfigDict",
     "DATASETS",
     "DefaultSampler",
     "EncoderDecoder",
+    "FCNHead",
+    "get_world_size",
     "Hook",
     "IoUMetric",
-    "LOOPS",
     "LoadAnnotations",
     "LoadImageFromFile",
+    "LOOPS",
     "MODELS",
+    "MultiLevelNeck",
     "OptimWrapper",
     "PackSegInputs",
     "PhotoMetricDistortion",
+    "pseudo_collate",
     "RandomCrop",
     "RandomFlip",
     "RandomResize",
@@ -66,7 +78,9 @@ __all__ = [
     "Runner",
     "SegDataPreProcessor",
     "SegmenterMaskTransformerHead",
+    "SegTTAModel",
+    "TestTimeAug",
     "TRANSFORMS",
+    "UPerHead",
     "Visualizer",
-    "pseudo_collate",
 ]

@@ -1,39 +1,18 @@
-"""Images with a label for every pixel, as mmsegmentation data sets: scenes of real digits, CamVid, ADE20K.
+"""Scenes: pictures composed of scikit-learn's digits, with a label for every pixel, as an mmsegmentation data set.
 
-A scene is a noisy canvas, four by four tiles, with four to twelve of scikit-learn's digits on it, each in a colour of
-its own; every pixel of a digit's tile carries the digit's class, all others are background. It is a pure function of
-(part, index), and no digit image serves two parts.
-
-Source: Brostow, Fauqueur, Cipolla, "Semantic Object Classes in Video", 2009 (CamVid; eleven classes as in
-Badrinarayanan, Kendall, Cipolla, "SegNet", 2017); Zhou et al., "Scene Parsing through ADE20K Dataset", CVPR 2017.
+A scene is a noisy canvas, four by four tiles, with four to twelve digits on it, each in a colour of its own; every
+pixel of a digit's tile carries the digit's class, all others are background. It is a pure function of (part, index),
+and no digit image serves two parts.
 """
 
-import dataclasses
 import functools
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy
 from numpy.typing import NDArray
 from sklearn.datasets import load_digits
 
-from jobs.errors import DataError
-from jobs.hosts.openmmlab import (
-    DATASETS,
-    TRANSFORMS,
-    ADE20KDataset,
-    BaseSegDataset,
-    BaseTransform,
-    LoadAnnotations,
-    LoadImageFromFile,
-    PackSegInputs,
-    PhotoMetricDistortion,
-    RandomCrop,
-    RandomFlip,
-    RandomResize,
-    Resize,
-)
+from jobs.hosts.openmmlab import DATASETS, TRANSFORMS, BaseSegDataset, BaseTransform
 from jobs.provenance import digest_bytes
 from jobs.randomness import derive
 
@@ -41,8 +20,6 @@ Part = Literal["train", "val", "test"]
 Bytes = NDArray[numpy.uint8]
 
 PARTS: tuple[Part, ...] = ("train", "val", "test")
-IGNORED = 255
-"""The label of pixels that neither train nor count."""
 CANVAS = 32
 """Height and width of a scene [pixels]."""
 _TILE = 8
@@ -92,163 +69,28 @@ class Scenes(BaseSegDataset):
 
 @TRANSFORMS.register_module()
 class DrawScene(BaseTransform):
-    """Stands where file-based data sets load an image and its annotations."""
+    """Stands where file-based data sets load an image."""
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
-        image, labels = draw(*results["scene"])
-        results["img"], results["gt_seg_map"] = image, labels
-        results["img_shape"] = results["ori_shape"] = image.shape[:2]
+        part, index = results["scene"]
+        results["img"], _ = draw(part, index)
+        results["img_shape"] = results["ori_shape"] = results["img"].shape[:2]
+        results["img_path"] = f"{part}/{index}"
+        return results
+
+
+@TRANSFORMS.register_module()
+class DrawLabels(BaseTransform):
+    """Stands where file-based data sets load the annotations."""
+
+    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
+        _, results["gt_seg_map"] = draw(*results["scene"])
         results["seg_fields"].append("gt_seg_map")
         return results
 
 
-@DATASETS.register_module()
-class CamVid(BaseSegDataset):
-    """Street scenes in eleven classes; label 11, void, is ignored."""
-
-    METAINFO = {
-        "classes": (
-            "sky",
-            "building",
-            "pole",
-            "road",
-            "pavement",
-            "tree",
-            "sign",
-            "fence",
-            "car",
-            "pedestrian",
-            "cyclist",
-        )
-    }
-
-    @classmethod
-    def get_label_map(cls, new_classes: Any = None) -> dict[int, int]:
-        """What mmsegmentation's loader does to stored labels."""
-        return {11: IGNORED}
-
-
-@dataclasses.dataclass(frozen=True)
-class View:
-    """How pictures become inputs.
-
-    Args:
-        crop: height and width of a training crop [pixels].
-        short_side: what the shorter side of a photograph is resized to first [pixels].
-    """
-
-    crop: int
-    short_side: int
-
-    @property
-    def scale(self) -> tuple[int, int]:
-        """mmcv's (longest, shortest) side; the former binds for no photograph."""
-        return 4 * self.short_side, self.short_side
-
-
-@dataclasses.dataclass(frozen=True)
-class Parts:
-    """A data set opened for one job."""
-
-    train: Any
-    val: Any
-    test: Any
-    batch: int  # pictures per evaluation step; 1 where sizes differ
-    digest: str
-
-    @property
-    def classes(self) -> int:
-        return len(self.train.metainfo["classes"])
-
-
-def load(name: str, root: Path | None, view: View) -> Parts:
-    """Data set `name`, below `root` unless it is embedded.
-
-    Raises:
-        DataError: files are missing.
-    """
-    if name == "scenes":
-        return _scenes(view)
-    train, val, test = {"camvid": _camvid, "ade20k": _ade20k}[name](_folder(name, root), view)
-    return Parts(train, val, test, batch=4 if name == "camvid" else 1, digest=_digest([train, val, test]))
-
-
-def _scenes(view: View) -> Parts:
-    draw_it, pack = DrawScene(), PackSegInputs()
-    steps = {"train": [draw_it, RandomCrop((view.crop, view.crop)), PhotoMetricDistortion(), pack]}
-    train, val, test = (Scenes(part, pipeline=steps.get(part, [draw_it, pack])) for part in PARTS)
+def digest() -> str:
+    """Over the digits and a few drawings, which tell when the drawing changes."""
     inks, targets = _digits()
-    samples = (draw(part, _SCENES[part] - 1) for part in PARTS)  # tell when the drawing changes
-    digest = digest_bytes(inks.tobytes(), targets.tobytes(), *(array.tobytes() for pair in samples for array in pair))
-    return Parts(train, val, test, batch=50, digest=digest)
-
-
-_FOLDERS = {"camvid": "CamVid", "ade20k": "ADEChallengeData2016"}
-_NEEDED = {
-    "camvid": tuple(f"{part}{suffix}" for part in PARTS for suffix in ("", "annot")),
-    "ade20k": tuple(f"{kind}/{part}" for kind in ("images", "annotations") for part in ("training", "validation")),
-}
-
-
-def _folder(name: str, root: Path | None) -> Path:
-    """Where `name` lies below `root`; every folder that its layout needs exists."""
-    if root is None:
-        raise DataError(f"{name} is read from disk: point --data to the folder that holds {_FOLDERS[name]}/.")
-    folder = root / _FOLDERS[name]
-    archives = sorted(root.glob(f"{_FOLDERS[name]}*.tar*"))
-    if not folder.is_dir() and archives:
-        raise DataError(f"{name}: {archives[0]} has not been unpacked; unpack it there, or elsewhere for --data.")
-    for needed in _NEEDED[name]:
-        place = folder / needed
-        if not place.is_dir() or not any(place.iterdir()):
-            wrong = "is empty" if place.is_dir() else "is missing"
-            raise DataError(f"{name}: {place} {wrong}. Point --data to the folder above {folder.name}/.")
-    return folder
-
-
-def _camvid(folder: Path, view: View) -> list[Any]:
-    def open_part(part: Part) -> Any:
-        prefix = {"img_path": part, "seg_map_path": f"{part}annot"}
-        suffix = min((folder / part).iterdir()).suffix  # .png as published, .jpg in smaller copies
-        return CamVid(data_root=str(folder), data_prefix=prefix, img_suffix=suffix, pipeline=_pipeline(part, view))
-
-    return [open_part(part) for part in PARTS]
-
-
-def _ade20k(folder: Path, view: View) -> list[Any]:
-    """ADE20K publishes no test labels: the validation pictures are the test, as everywhere in the literature."""
-
-    def open_part(part: Part) -> Any:
-        stored = "training" if part == "train" else "validation"
-        prefix = {"img_path": f"images/{stored}", "seg_map_path": f"annotations/{stored}"}
-        return ADE20KDataset(data_root=str(folder), data_prefix=prefix, pipeline=_pipeline(part, view))
-
-    return [open_part(part) for part in PARTS]
-
-
-def _pipeline(part: Part, view: View) -> list[Callable[[Any], Any]]:
-    """mmsegmentation's standard steps; random ones draw from NumPy's and Python's global streams."""
-    if part == "train":
-        return [
-            LoadImageFromFile(),
-            LoadAnnotations(),
-            RandomResize(view.scale, (0.5, 2.0), keep_ratio=True),
-            RandomCrop((view.crop, view.crop), cat_max_ratio=0.75),
-            RandomFlip(0.5),
-            PhotoMetricDistortion(),
-            PackSegInputs(),
-        ]
-    return [LoadImageFromFile(), Resize(view.scale, keep_ratio=True), LoadAnnotations(), PackSegInputs()]
-
-
-def _digest(parts: list[Any]) -> str:
-    """Over names and sizes of all pictures and label maps."""
-    lines = []
-    for part in parts:
-        for index in range(len(part)):
-            entry = part.get_data_info(index)
-            for path in (Path(entry["img_path"]), Path(entry["seg_map_path"])):
-                if not path.is_file():
-                    raise DataError(f"{path} is missing, so {entry['img_path']} has no labels.")
-                lines.append(f"{path.parent.name}/{path.name}\0{path.stat().st_size}")
-    return digest_bytes("\n".join(lines).encode())
+    samples = (draw(part, _SCENES[part] - 1) for part in PARTS)
+    return digest_bytes(inks.tobytes(), targets.tobytes(), *(array.tobytes() for pair in samples for array in pair))

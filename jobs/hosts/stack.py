@@ -4,6 +4,7 @@ Kept tensors travel as arguments and results, never as state: nothing to clear b
 recomputation under activation checkpointing would miss, nothing that deepcopy or a second forward pass shares.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 from torch import Tensor, nn
@@ -47,13 +48,21 @@ class Stack(nn.Sequential):
 
     def forward(self, x: Tensor, context: Any = None) -> tuple[Tensor, Tensor]:
         """The last block's output and the sum of the penalties."""
+        (x,), penalty = self.outputs(x, context, (len(self) - 1,))
+        return x, penalty
+
+    def outputs(self, x: Tensor, context: Any, layers: Sequence[int]) -> tuple[list[Tensor], Tensor]:
+        """The outputs of the blocks `layers`, as often as each is named, and the sum of all penalties."""
         penalty = x.new_zeros(())
         first: Any = self[0]
         kept: Kept = (None,) * len(first.variant.keeps)
-        for block in self:
+        found: dict[int, Tensor] = {}
+        for index, block in enumerate(self):
             if self.checkpointing and self.training:
                 x, extra, *kept = checkpoint(block, x, context, *kept, use_reentrant=False)
             else:
                 x, extra, *kept = block(x, context, *kept)
             penalty = penalty + extra
-        return x, penalty
+            if index in layers:
+                found[index] = x
+        return [found[layer] for layer in layers], penalty

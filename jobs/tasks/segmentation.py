@@ -1,4 +1,4 @@
-"""Semantic segmentation with Segmenter on mmsegmentation: random crops, sliding-window evaluation, mIoU."""
+"""Semantic segmentation on mmsegmentation: random crops, sliding-window evaluation at one or several scales, mIoU."""
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -17,27 +17,35 @@ _PROBED = 8
 
 
 class Segmentation(Task):
-    """A vision transformer with a mask-transformer decoder; the variant acts in both.
+    """A vision transformer with a decoder; the variant acts in every stack of attention layers.
 
     Args:
-        model: the network; segmenter.
+        model: the decoder: segmenter has a mask transformer (the variant in both), upernet a pyramid of convolutions
+            (the variant in the encoder).
         crop: side of a training crop and of the evaluation's window [pixels], a multiple of patch.
         patch: side of a patch [pixels].
-        width: channels of encoder and decoder, a multiple of heads.
+        width: channels of the encoder, a multiple of heads.
         depth: layers of the encoder.
-        decoder_depth: layers of the decoder.
-        heads: attention heads of both.
+        heads: attention heads of the encoder.
+        decoder_width: channels of the decoder, a multiple of decoder_heads; 0: the encoder's.
+        decoder_depth: layers of the mask transformer.
+        decoder_heads: attention heads of the mask transformer; 0: the encoder's.
+        decoder_dropout: probability in [0, 1) of dropout in the decoder.
         embedding_std: of the initial position and class embeddings; the frameworks' own 0.02 is drowned by the patches
             of small networks.
         drop_path: probability in [0, 1) of leaving out the encoder's last branches; earlier ones less.
         short_side: what the shorter side of a photograph is resized to [pixels]; scenes stay as they are.
         stride: from window to window in evaluation [pixels], in [1, crop].
         optimizer: adamw, or sgd with momentum 0.9.
-        lr: learning rate at the start; it falls as (1 - step / steps) ** 0.9.
+        lr: learning rate at the start, > 0; it falls to min_lr as (1 - step / steps) ** power.
+        min_lr: what the learning rate falls to, in [0, lr].
+        power: of the learning rate's fall, > 0.
         weight_decay: of the optimizer; biases, norms and embeddings have none.
         warmup: share of the steps, in [0, 1), in which the rate rises to its curve.
         clip: largest gradient norm; 0 means unclipped.
         evaluate_every: steps between validations; 0 means none before the end.
+        multi_scale: whether the test part is also measured as mIoU_ms, from each picture at six scales (0.5 to 1.75),
+            plain and mirrored; it takes many times as long.
     """
 
     datasets = {
@@ -45,7 +53,11 @@ class Segmentation(Task):
         "camvid": Dataset("CamVid, 701 street scenes of 480x360, 11 classes, void ignored"),
         "ade20k": Dataset("ADE20K, 150 classes; the published validation pictures are val and test"),
     }
-    metrics = (Metric("mIoU", "%", "higher"), Metric("aAcc", "%", "higher"), Metric("mAcc", "%", "higher"))
+    metrics: tuple[Metric, ...] = (
+        Metric("mIoU", "%", "higher"),
+        Metric("aAcc", "%", "higher"),
+        Metric("mAcc", "%", "higher"),
+    )
     label = ("model", "crop", "depth", "decoder_depth", "width")
     steps = 150
     global_batch = 16
@@ -54,58 +66,68 @@ class Segmentation(Task):
     def __init__(
         self,
         *,
-        model: Literal["segmenter"] = "segmenter",
+        model: Literal["segmenter", "upernet"] = "segmenter",
         crop: int = 32,
         patch: int = 4,
         width: int = 64,
         depth: int = 4,
-        decoder_depth: int = 2,
         heads: int = 4,
+        decoder_width: int = 0,
+        decoder_depth: int = 2,
+        decoder_heads: int = 0,
+        decoder_dropout: float = 0.0,
         embedding_std: float = 0.5,
         drop_path: float = 0.0,
         short_side: int = 32,
         stride: int = 32,
         optimizer: Literal["adamw", "sgd"] = "adamw",
         lr: float = 0.003,
+        min_lr: float = 0.0,
+        power: float = 0.9,
         weight_decay: float = 0.01,
         warmup: float = 0.25,
         clip: float = 1.0,
         evaluate_every: int = 0,
+        multi_scale: bool = False,
     ) -> None:
-        sizes = {"crop": crop, "patch": patch, "width": width, "depth": depth, "decoder_depth": decoder_depth}
-        self.sizes = sizes | {"heads": heads}
-        _expect_sizes(self.sizes | {"short_side": short_side})
+        self.model = model
+        self.sizes = {"crop": crop, "patch": patch, "width": width, "depth": depth, "heads": heads}
+        self.sizes["decoder_width"] = decoder_width or width
+        self.sizes["decoder_depth"] = decoder_depth
+        self.sizes["decoder_heads"] = decoder_heads or heads
+        _expect_sizes(self.sizes | {"short_side": short_side}, model)
         if not 1 <= stride <= crop:
             raise ValueError(f"stride must be in [1, crop], got {stride} with a crop of {crop}.")
-        for name, share in {"drop_path": drop_path, "warmup": warmup}.items():
-            if not 0 <= share < 1:
-                raise ValueError(f"{name} must be in [0, 1), got {share}.")
-        if embedding_std <= 0:
-            raise ValueError(f"embedding_std must be > 0, got {embedding_std}.")
-        self.embedding_std = embedding_std
-        self.drop_path, self.short_side, self.stride = drop_path, short_side, stride
+        if not 0 <= min_lr <= lr:
+            raise ValueError(f"min_lr must be in [0, lr], got {min_lr} with an lr of {lr}.")
+        _expect_shares({"drop_path": drop_path, "decoder_dropout": decoder_dropout, "warmup": warmup})
+        _expect_positive({"embedding_std": embedding_std, "lr": lr, "power": power})
+        self.options: dict[str, Any] = {"drop_path": drop_path, "decoder_dropout": decoder_dropout}
+        self.options["embedding_std"] = embedding_std
+        self.short_side, self.stride = short_side, stride
         self._optimizer, self.lr, self.weight_decay, self.warmup = optimizer, lr, weight_decay, warmup
+        self.min_lr, self.power = min_lr, power
         self.clip = clip or None
         self.evaluate_every = evaluate_every or None
+        self.multi_scale = multi_scale
+        if multi_scale:
+            self.metrics = (*self.metrics, Metric("mIoU_ms", "%", "higher"))
         self._evaluation: Any = None
 
     def load(self, data: str, split: str, root: Path | None, seed: int) -> str:
-        from jobs.hosts import scenes  # mmsegmentation is slow to import; describing the task needs none of it
+        from jobs.hosts import labelled  # mmsegmentation is slow to import; describing the task needs none of it
 
         self._seed = seed
-        self._parts = scenes.load(data, root, scenes.View(self.sizes["crop"], self.short_side))
+        self._parts = labelled.load(data, root, labelled.View(self.sizes["crop"], self.short_side))
         return self._parts.digest
 
     def build(self, plug: Plug) -> nn.Module:
-        from jobs.hosts import segmenter
+        from jobs.hosts import segmenter, upernet
+        from jobs.hosts.encoder import Shape
 
-        shape = segmenter.Shape(
-            **self.sizes,
-            classes=self._parts.classes,
-            drop_path=self.drop_path,
-            embedding_std=self.embedding_std,
-        )
-        model: nn.Module = segmenter.create(shape, plug, stride=self.stride)
+        shape = Shape(**self.sizes, **self.options, classes=self._parts.classes)
+        create = {"segmenter": segmenter.create, "upernet": upernet.create}[self.model]
+        model: nn.Module = create(shape, plug, stride=self.stride)
         return model
 
     def samples(self) -> int:
@@ -124,9 +146,9 @@ class Segmentation(Task):
 
         host: Any = model.module if isinstance(model, DistributedDataParallel) else model
         ready = host.data_preprocessor(pseudo_collate(batch), training=True)
-        logits, penalty = model(ready["inputs"])  # tensors in and out: one graph for the compiler
-        loss: Tensor = host.decode_head.loss_by_feat(logits, ready["data_samples"])["loss_ce"]
-        return loss + penalty
+        outputs = model(ready["inputs"])  # tensors in and out: one graph for the compiler
+        loss: Tensor = host.parse_losses(host.losses(outputs, ready["data_samples"]))[0]
+        return loss
 
     def optimizer(self, model: nn.Module) -> torch.optim.Optimizer:
         groups: dict[bool, list[nn.Parameter]] = {True: [], False: []}
@@ -140,7 +162,9 @@ class Segmentation(Task):
 
     def rate(self, step: int, steps: int) -> float:
         rising = self.warmup * steps
-        return min(1.0, (step + 1) / rising if rising else 1.0) * (1 - step / steps) ** 0.9
+        least = self.min_lr / self.lr
+        fallen = least + (1 - least) * (1 - step / steps) ** self.power
+        return min(1.0, (step + 1) / rising if rising else 1.0) * fallen
 
     def fit(self, model: nn.Module, optimizer: torch.optim.Optimizer, train: Callable[[], None]) -> None:
         from jobs.hosts import mmengine_runner
@@ -153,6 +177,9 @@ class Segmentation(Task):
         if self._evaluation is None or self._evaluation.model is not model:
             self._evaluation = Evaluation(model, self._parts)
         found: dict[str, float] = self._evaluation.run(part, beat)
+        if part == "test" and self.multi_scale:
+            with randomness.lent(self._seed, "scales"):
+                found["mIoU_ms"] = self._evaluation.run_scaled(beat)["mIoU"]
         return found
 
     def probe(self, model: nn.Module) -> None:
@@ -167,23 +194,41 @@ class Segmentation(Task):
 
     def blocks(self, model: nn.Module) -> Mapping[str, Sequence[nn.Module]]:
         host: Any = model
-        return {"encoder": list(host.backbone.vit.blocks), "decoder": list(host.decode_head.layers)}
+        stacks = {"encoder": list(host.backbone.vit.blocks)}
+        return stacks | {"decoder": list(host.decode_head.layers)} if self.model == "segmenter" else stacks
 
     def initialise(self, model: nn.Module, upstream: Path) -> None:
         """Give the encoder the weights of a classification job, trained at this or another image and patch size."""
-        from jobs.hosts import segmenter
+        from jobs.hosts import encoder
 
         document = torch.load(upstream, map_location="cpu", weights_only=True)
         try:
-            segmenter.adopt(model, document["model"])
+            encoder.adopt(model, document["model"])
         except (KeyError, TypeError, ValueError) as error:
             raise DataError(f"The upstream checkpoint does not fit this encoder: {error}") from error
 
 
-def _expect_sizes(sizes: Mapping[str, int]) -> None:
+def _expect_sizes(sizes: Mapping[str, int], model: str) -> None:
     for name, size in sizes.items():
         if size < 1:
             raise ValueError(f"{name} must be >= 1, got {size}.")
-    for whole, part in (("crop", "patch"), ("width", "heads")):
+    for whole, part in (("crop", "patch"), ("width", "heads"), ("decoder_width", "decoder_heads")):
         if sizes[whole] % sizes[part]:
             raise ValueError(f"{whole} must be a multiple of {part}, got {sizes[whole]} and {sizes[part]}.")
+    if model == "upernet" and sizes["crop"] < 2 * sizes["patch"]:
+        raise ValueError(
+            f"upernet halves the map of patches, so crop must be >= 2 patches, got {sizes['crop']} with a patch of "
+            f"{sizes['patch']}."
+        )
+
+
+def _expect_shares(shares: Mapping[str, float]) -> None:
+    for name, share in shares.items():
+        if not 0 <= share < 1:
+            raise ValueError(f"{name} must be in [0, 1), got {share}.")
+
+
+def _expect_positive(values: Mapping[str, float]) -> None:
+    for name, value in values.items():
+        if value <= 0:
+            raise ValueError(f"{name} must be > 0, got {value}.")

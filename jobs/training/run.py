@@ -105,7 +105,7 @@ def _numbers(run: Run, task: Task, trainer: Trainer) -> dict[str, Any]:
 def _cost(run: Run, task: Task, trainer: Trainer) -> dict[str, Any]:
     """The result's `cost`: sums and maxima over all processes."""
     device, spec, step_s = run.processes.device, run.spec, trainer.step_s
-    counts = trainer.engine.solo and run.processes.leads
+    counts = trainer.engine.solo  # in every process: layers that normalise over all of them wait for each other
     return {
         "wall_s": trainer.wall_s,
         "train_s": trainer.progress.train_s,

@@ -7,67 +7,54 @@ import torch
 from torch import Tensor
 
 from jobs.api import Layer, Plug, Smoothing, Variant
-from jobs.hosts import deit, segmenter
-from jobs.hosts.openmmlab import SegmenterMaskTransformerHead
+from jobs.hosts import deit, encoder, segmenter
 from jobs.hosts.stack import Stack
 from jobs.variants.neutreno import NeuTRENO
+from tests.jobs.hosts import untouched
+from tests.jobs.hosts.untouched import renamed
 
-SHAPE = segmenter.Shape(crop=16, patch=4, width=12, depth=3, heads=3, decoder_depth=2, classes=5)
-
-NAMES = (
-    ("attn.attn.in_proj_weight", "attn.qkv.weight"),
-    ("attn.attn.in_proj_bias", "attn.qkv.bias"),
-    ("attn.attn.out_proj", "attn.proj"),
-    ("ffn.layers.0.0", "mlp.fc1"),
-    ("ffn.layers.1", "mlp.fc2"),
-    ("ln1", "norm1"),
-    ("ln2", "norm2"),
+SHAPE = encoder.Shape(
+    crop=16, patch=4, width=12, depth=3, heads=3, decoder_width=12, decoder_depth=2, decoder_heads=3, classes=5
 )
-"""mmsegmentation's layers call PyTorch's MultiheadAttention and mmcv's FFN, ours timm's; q, k, v lie in one order."""
-
-
-def renamed(weights: dict[str, Any]) -> dict[str, Any]:
-    """What belongs to each of our names, given mmsegmentation's."""
-    found = {}
-    for name, value in weights.items():
-        for theirs, ours in NAMES:
-            name = name.replace(theirs, ours)
-        found[name] = value
-    return found
 
 
 def built(plug: Plug = Variant, **sizes: int) -> Any:
     torch.manual_seed(0)
-    return segmenter.create(segmenter.Shape(**vars(SHAPE) | sizes), plug, stride=8)
+    return segmenter.create(encoder.Shape(**vars(SHAPE) | sizes), plug, stride=8)
 
 
 def images(*shape: int) -> Tensor:
     return torch.randn(shape or (2, 3, 16, 16), generator=torch.Generator().manual_seed(1))
 
 
-def test_the_baseline_decoder_is_mmsegmentations_forward_and_gradient() -> None:
+def test_the_baseline_is_mmsegmentations_segmenter_with_a_decoder_of_another_width() -> None:
+    """The whole network, encoder and decoder, forward and gradient."""
+    shape = encoder.Shape(**vars(SHAPE) | {"decoder_width": 8, "decoder_heads": 2})
     torch.manual_seed(0)
-    reference = SegmenterMaskTransformerHead(
-        in_channels=12, channels=12, num_classes=5, num_layers=2, num_heads=3, embed_dims=12, drop_path_rate=0.0
-    )
+    reference = untouched.segmenter(shape)
     for parameter in reference.parameters():
         torch.nn.init.normal_(parameter, std=0.3)
     reference.double()  # so that rounding cannot hide a difference
-    head = segmenter.MaskTransformer(SHAPE, Variant).double()
-    head.load_state_dict(renamed(reference.state_dict()))
-    theirs, ours = (images(2, 12, 4, 4).double().requires_grad_() for _ in range(2))
-    logits, penalty = head((ours, torch.zeros(())))
-    expected = reference((theirs,))
+    model = segmenter.create(shape, Variant, stride=8).double()
+    model.load_state_dict(renamed(reference.state_dict()))
+    (logits,), penalty = model(images().double())
+    expected = reference(images().double())
     assert penalty == 0
     torch.testing.assert_close(logits, expected)
     slope = images(*logits.shape)
     (logits * slope).sum().backward()
     (expected * slope).sum().backward()
-    torch.testing.assert_close(ours.grad, theirs.grad)
     gradients = renamed({name: parameter.grad for name, parameter in reference.named_parameters()})
-    assert len(gradients) == len(list(head.parameters()))
-    for name, parameter in head.named_parameters():
+    for name, parameter in model.named_parameters():
         torch.testing.assert_close(parameter.grad, gradients[name])
+
+
+def test_dropout_in_the_decoder_acts_in_training_alone() -> None:
+    head = segmenter.MaskTransformer(encoder.Shape(**vars(SHAPE) | {"decoder_dropout": 0.5}), Variant)
+    given = (images(2, 12, 4, 4),)
+    assert not torch.equal(head(given)[0], head(given)[0])
+    head.eval()
+    assert torch.equal(head(given)[0], head(given)[0])
 
 
 def test_a_new_decoder_starts_with_the_weights_mmsegmentation_starts_with() -> None:
@@ -152,16 +139,16 @@ def classifier(variant: type[Variant] = Variant, **options: Any) -> deit.DeiT:
 
 def test_the_encoder_adopts_a_classifier_of_another_picture_size() -> None:
     model, upstream = built(), classifier()
-    segmenter.adopt(model, upstream.state_dict())
-    encoder = model.backbone.vit
-    assert torch.equal(encoder.blocks[2].mlp.fc1.weight, upstream.blocks[2].mlp.fc1.weight)  # type: ignore[union-attr,index]
-    assert encoder.pos_embed.shape == (1, 17, 12)
-    torch.testing.assert_close(encoder.pos_embed[:, 0], deit.positions(upstream)[:, 0])
+    encoder.adopt(model, upstream.state_dict())
+    vit = model.backbone.vit
+    assert torch.equal(vit.blocks[2].mlp.fc1.weight, upstream.blocks[2].mlp.fc1.weight)  # type: ignore[union-attr,index]
+    assert vit.pos_embed.shape == (1, 17, 12)
+    torch.testing.assert_close(vit.pos_embed[:, 0], deit.positions(upstream)[:, 0])
 
 
 def test_a_grey_classifier_sees_a_grey_picture_as_it_did() -> None:
     model, upstream = built(), classifier(img_size=16)
-    segmenter.adopt(model, upstream.state_dict())
+    encoder.adopt(model, upstream.state_dict())
     grey = images(2, 1, 16, 16)
     tokens, _ = model.backbone.vit.eval().tokens(grey.expand(-1, 3, -1, -1))
     expected, _ = upstream.eval().tokens(grey)
@@ -179,7 +166,7 @@ def test_a_grey_classifier_sees_a_grey_picture_as_it_did() -> None:
 )
 def test_a_classifier_that_does_not_fit_is_refused(options: dict[str, int], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        segmenter.adopt(built(), classifier(**options).state_dict())
+        encoder.adopt(built(), classifier(**options).state_dict())
 
 
 class Learned(Variant):
@@ -192,7 +179,7 @@ class Learned(Variant):
 
 def test_a_classifier_of_another_variant_is_refused() -> None:
     with pytest.raises(ValueError, match=r"only the classifier has blocks.0.attn.variant.weight.bias; .* variant."):
-        segmenter.adopt(built(), classifier(Learned).state_dict())
+        encoder.adopt(built(), classifier(Learned).state_dict())
 
 
 def test_a_variants_own_linear_maps_keep_their_initial_weights() -> None:
