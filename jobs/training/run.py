@@ -7,9 +7,8 @@ import torch
 from torch import nn
 
 from jobs import provenance, randomness, registry
-from jobs.api import Layer, Plug, Task, Variant
+from jobs.api import Plug, Task, Variant
 from jobs.contract import JobSpec, Result, write_json
-from jobs.errors import Skipped, VariantError
 from jobs.training.attempt import Run
 from jobs.training.cost import peak_bytes, step_flops
 from jobs.training.loop import Trainer
@@ -33,12 +32,12 @@ def execute(run: Run) -> Result:
     model.to(run.processes.device)
     randomness.seed_all(spec.seed, "train", 0 if task.full_batch else run.processes.rank)
     trainer = Trainer(run, task, model)
-    _note_provenance(run, digest)
+    note_provenance(run, digest)
     run.events.write("phase", phase="train")
     task.fit(model, trainer.engine.optimizer, trainer.train)
     run.events.write("phase", phase="evaluate")
     numbers = _numbers(run, task, trainer)
-    _note_provenance(run, digest)
+    note_provenance(run, digest)
     return Result(id=spec.id, attempt=launch.attempt, status="ok", numbers=numbers, cost=_cost(run, task, trainer))
 
 
@@ -50,24 +49,8 @@ def variant_class(run: Run) -> type[Variant]:
 
 
 def plug(spec: JobSpec, cls: type[Variant]) -> Plug:
-    """What hosts call per layer: builds the variant on a random stream of its own, so that all else is paired.
-
-    The stream is a function of (seed, layer): the same seed gives the same host weights and data order
-    whatever the variant draws.
-    """
-
-    def make(layer: Layer) -> Variant:
-        reason = cls.skip(layer)
-        if reason:
-            raise Skipped(reason)
-        with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
-            torch.manual_seed(randomness.derive(spec.seed, "variant", layer.index))
-            try:
-                return cls(layer, **spec.variant_arguments)
-            except (TypeError, ValueError) as error:
-                raise VariantError(f"{spec.variant} cannot be built with {spec.variant_arguments}: {error}") from error
-
-    return make
+    """What hosts call per layer: builds the spec's variant there."""
+    return registry.plug(cls, spec.variant, spec.variant_arguments, spec.seed)
 
 
 def build(task: Task, make: Plug, seed: int) -> nn.Module:
@@ -76,7 +59,7 @@ def build(task: Task, make: Plug, seed: int) -> nn.Module:
     return task.build(make)
 
 
-def _note_provenance(run: Run, digest: str) -> None:
+def note_provenance(run: Run, digest: str) -> None:
     """Written before training, for whoever resumes it, and again when all that decides a number is imported."""
     if run.processes.leads:
         found = provenance.describe(run.folder, run.spec, run.launch, digest)
