@@ -13,8 +13,8 @@ import torch
 from fairseq.data import Dictionary, indexed_dataset
 from torch import Tensor
 
+from jobs.data.text import END, SPECIAL, Corpus
 from jobs.errors import DataError
-from jobs.hosts.text import END, SPECIAL, Corpus
 
 PARTS = {"train": "train", "valid": "val", "test": "test"}
 """fairseq's names of the parts, and ours."""

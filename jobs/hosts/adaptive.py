@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, linear
 
-from jobs.hosts.text import PADDING
+from jobs.data.text import PADDING
 
 _FACTOR = 4
 

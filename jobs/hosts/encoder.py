@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 
 from jobs.api import Plug
+from jobs.data.labelled import IGNORED
 from jobs.hosts import deit
-from jobs.hosts.labelled import IGNORED
-from jobs.hosts.openmmlab import MODELS, BaseModule, ConfigDict, EncoderDecoder, SegDataPreProcessor, add_prefix
+from jobs.openmmlab import MODELS, BaseModule, ConfigDict, EncoderDecoder, SegDataPreProcessor, add_prefix
 
 STD = 0.02
 """Of the initial position and class embeddings in timm and mmsegmentation."""

@@ -19,10 +19,8 @@ from jobs.api import Layer, Plug, Smoothing, Variant
 from jobs.hosts.dropout import Dropout
 from jobs.hosts.stack import Stack, recall, retain
 from jobs.operators.graph import Edges
-from jobs.operators.sparse import SparseMatrix
+from jobs.operators.sparse import Features
 
-Features = Tensor | SparseMatrix
-"""(N, F), dense or sparse."""
 Surroundings = tuple[Edges, Tensor]
 """What every block needs beside its input: the edges, and the first block's input (1, N, C)."""
 

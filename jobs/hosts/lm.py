@@ -20,9 +20,9 @@ import torch
 from torch import Tensor, nn
 
 from jobs.api import Layer, Plug, Variant
+from jobs.data.text import PADDING
 from jobs.hosts import words
 from jobs.hosts.stack import Stack, recall, retain
-from jobs.hosts.text import PADDING
 from jobs.hosts.words import WordDecoder, fairseq_embedding
 from jobs.operators.attention import Attention
 

@@ -13,8 +13,8 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader
 
-from jobs.hosts.labelled import IGNORED, Parts
-from jobs.hosts.openmmlab import (
+from jobs.data.labelled import IGNORED, Parts
+from jobs.openmmlab import (
     LOOPS,
     BaseLoop,
     DefaultSampler,

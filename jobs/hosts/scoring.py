@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from jobs.hosts.images import Reading, Sample
+from jobs.data.images import Reading, Sample
 from jobs.portion import Portion
 
 _BATCH = 128

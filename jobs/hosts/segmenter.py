@@ -14,11 +14,11 @@ from torch import Tensor, nn
 from torch.nn.functional import normalize
 
 from jobs.api import Layer, Plug
+from jobs.data.labelled import IGNORED
 from jobs.hosts import deit
 from jobs.hosts.encoder import STD, Encoder, Maps, Network, Outputs, Shape
-from jobs.hosts.labelled import IGNORED
-from jobs.hosts.openmmlab import MODELS, SegmenterMaskTransformerHead
 from jobs.hosts.stack import Stack
+from jobs.openmmlab import MODELS, SegmenterMaskTransformerHead
 
 
 @MODELS.register_module()

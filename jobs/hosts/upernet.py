@@ -15,10 +15,10 @@ import torch
 from torch import Tensor
 
 from jobs.api import Plug
+from jobs.data.labelled import IGNORED
 from jobs.errors import JobError
 from jobs.hosts.encoder import Encoder, Network, Outputs, Shape
-from jobs.hosts.labelled import IGNORED
-from jobs.hosts.openmmlab import FCNHead, MultiLevelNeck, UPerHead, get_world_size
+from jobs.openmmlab import FCNHead, MultiLevelNeck, UPerHead, get_world_size
 
 _SCALES = (4, 2, 1, 0.5)
 """What the encoder's levels are resized by, first to last."""

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
+from jobs.data.text import PADDING
 from jobs.hosts.adaptive import AdaptiveInput, AdaptiveSoftmax, EqualSoftmax, wide
-from jobs.hosts.text import PADDING
 
 BANDS = ("falling", "equal")
 """Channels of rarer bands under the adaptive softmax: a quarter each time (fairseq), or all C (Transformer-XL)."""

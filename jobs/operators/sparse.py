@@ -78,6 +78,10 @@ class SparseMatrix:
         return _ready(self.forward, (rows, columns), wide), _ready(self.backward, (columns, rows), wide)
 
 
+Features = Tensor | SparseMatrix
+"""The features of nodes, (N, F), dense or sparse."""
+
+
 def compress(rows: Tensor, columns: Tensor, weights: Tensor, shape: tuple[int, int]) -> SparseMatrix:
     """The matrix with `weights` (E,) at (`rows`, `columns`), each place at most once."""
     first = torch.argsort(rows * shape[1] + columns)

@@ -151,8 +151,8 @@ class Classification(Task):
         self.evaluate_every = evaluate_every or None
 
     def load(self, data: str, split: str, root: Path | None, seed: int) -> str:
-        from jobs.hosts import images, shifts  # torchvision and scikit-learn; describing the task needs neither
-        from jobs.hosts.views import View, mixing
+        from jobs.data import images, shifts  # torchvision and scikit-learn; describing the task needs neither
+        from jobs.data.views import View, mixing
 
         self._seed = seed
         view = View(
@@ -185,7 +185,7 @@ class Classification(Task):
 
     def batch(self, draws: Sequence[Draw]) -> Any:
         """Pictures and classes, or soft labels (B, classes) if mixed: a function of (seed, draws), of all of them."""
-        from jobs.hosts.images import collect
+        from jobs.data.images import collect
 
         pictures, labels = collect(map(self._augmented, draws))
         if self._mix is None:
@@ -232,7 +232,7 @@ class Classification(Task):
         return values
 
     def probe(self, model: nn.Module) -> None:
-        from jobs.hosts.images import collect, spread
+        from jobs.data.images import collect, spread
 
         chosen = spread(self._pictures.count("test"), _PROBED)
         model(_moved(collect(self._pictures.plain("test", index) for index in chosen), model)[0])
@@ -267,7 +267,7 @@ def _expect_timm(model: str, rand_augment: str) -> None:
 
         deit.expect_known(model)
     if rand_augment not in _FAMILIAR_AUGMENT:
-        from jobs.hosts import views
+        from jobs.data import views
 
         views.expect_rand_augment(rand_augment)
 

@@ -112,7 +112,7 @@ class Graph(Task):
         self.full_batch = sampling == "none"
 
     def load(self, data: str, split: str, root: Path | None, seed: int) -> str:
-        from jobs.hosts import graphs, subgraphs  # PyTorch Geometric is slow to import; describing needs none of it
+        from jobs.data import graphs, subgraphs  # PyTorch Geometric is slow to import; describing needs none of it
 
         given = self.arguments
         kind, scaling = given["normalisation"], given["features"]
@@ -127,7 +127,7 @@ class Graph(Task):
         return digest
 
     def adopt(self, graph: Any) -> None:
-        """Work on this `jobs.hosts.graphs.NodeGraph`, in full batches."""
+        """Work on this `jobs.data.graphs.NodeGraph`, in full batches."""
         self._graph, self._sampler = graph, None
 
     def build(self, plug: Plug) -> nn.Module:

@@ -13,7 +13,7 @@ from jobs.api import Dataset, Draw, Metric, Plug, Task
 from jobs.errors import DataError
 
 if TYPE_CHECKING:
-    from jobs.hosts.text import Corpus
+    from jobs.data.text import Corpus
 
 _EVALUATION_TOKENS = 4096
 """Tokens scored in one forward pass; a constant, because it may change the last digits."""
@@ -127,7 +127,7 @@ class Language(Task):
         self.checkpointing = checkpointing
 
     def load(self, data: str, split: str, root: Path | None, seed: int) -> str:
-        from jobs.hosts import text  # reads the embedded text on import; describing the task needs none of it
+        from jobs.data import text  # reads the embedded text on import; describing the task needs none of it
 
         self._corpus, digest = text.load(data, root)
         if self._corpus.tokens("train") < self.context:

@@ -115,7 +115,7 @@ class Segmentation(Task):
         self._evaluation: Any = None
 
     def load(self, data: str, split: str, root: Path | None, seed: int) -> str:
-        from jobs.hosts import labelled  # mmsegmentation is slow to import; describing the task needs none of it
+        from jobs.data import labelled  # mmsegmentation is slow to import; describing the task needs none of it
 
         self._seed = seed
         self._parts = labelled.load(data, root, labelled.View(self.sizes["crop"], self.short_side))
@@ -142,7 +142,7 @@ class Segmentation(Task):
             return self._parts.train[draw[1]]
 
     def loss(self, model: nn.Module, batch: Any) -> Tensor:
-        from jobs.hosts.openmmlab import pseudo_collate
+        from jobs.openmmlab import pseudo_collate
 
         host: Any = model.module if isinstance(model, DistributedDataParallel) else model
         ready = host.data_preprocessor(pseudo_collate(batch), training=True)
@@ -183,7 +183,7 @@ class Segmentation(Task):
         return found
 
     def probe(self, model: nn.Module) -> None:
-        from jobs.hosts.openmmlab import pseudo_collate
+        from jobs.openmmlab import pseudo_collate
 
         host: Any = model
         val, crop = self._parts.val, self.sizes["crop"]

@@ -18,7 +18,7 @@ from torch_geometric.nn import GCNConv
 from torch_geometric.utils import coalesce, to_undirected
 
 from jobs import registry
-from jobs.hosts import graphs
+from jobs.data import graphs
 from jobs.tasks.graph import Graph
 from jobs.training.run import plug
 from tests.benchmarks.measure import ratio, table, turns

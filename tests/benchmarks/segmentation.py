@@ -15,7 +15,7 @@ import torch
 from jobs import registry
 from jobs.hosts import segmenter, upernet
 from jobs.hosts.encoder import Shape
-from jobs.hosts.openmmlab import OptimWrapper, PackSegInputs, pseudo_collate
+from jobs.openmmlab import OptimWrapper, PackSegInputs, pseudo_collate
 from jobs.tasks.segmentation import Segmentation
 from jobs.training.run import plug
 from tests.benchmarks.measure import ratio, table, turns

@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from jobs.hosts.text import PARTS
+from jobs.data.text import PARTS
 
 
 def fill(model: nn.Module) -> None:

@@ -19,7 +19,7 @@ from jobs.training.loop import Trainer
 from jobs.training.processes import Processes
 from jobs.training.stop import Stop
 from tests.jobs import tiny
-from tests.jobs.hosts.raw_graphs import WRITERS
+from tests.jobs.data.raw_graphs import WRITERS
 
 
 def loaded(**arguments: Any) -> Graph:

@@ -9,15 +9,15 @@ import torch
 
 from jobs.api import Layer, Plug, Variant
 from jobs.errors import DataError
-from jobs.hosts.openmmlab import pseudo_collate
 from jobs.metrics.smoothness import profile
+from jobs.openmmlab import pseudo_collate
 from jobs.randomness import state
 from jobs.tasks.segmentation import Segmentation
 from jobs.training.run import build, plug
 from jobs.variants.neutreno import NeuTRENO
 from jobs.variants.softmax import Softmax
 from tests.jobs import tiny
-from tests.jobs.hosts.test_labelled import camvid
+from tests.jobs.data.test_labelled import camvid
 
 TINY: dict[str, Any] = {
     "decoder_depth": 3,

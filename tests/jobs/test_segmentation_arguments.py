@@ -11,8 +11,8 @@ from jobs.hosts.encoder import Shape
 from jobs.tasks.segmentation import Segmentation
 from jobs.training.run import build
 from jobs.variants.neutreno import NeuTRENO
+from tests.jobs.data.test_labelled import ade20k
 from tests.jobs.hosts import untouched
-from tests.jobs.hosts.test_labelled import ade20k
 from tests.jobs.test_segmentation import streets
 
 

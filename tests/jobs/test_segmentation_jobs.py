@@ -13,7 +13,7 @@ from jobs.tasks.segmentation import Segmentation
 from jobs.training.run import build
 from jobs.variants.neutreno import NeuTRENO
 from tests.jobs import tiny
-from tests.jobs.hosts.test_labelled import camvid
+from tests.jobs.data.test_labelled import camvid
 from tests.jobs.test_segmentation import TINY
 
 ARGUMENTS = TINY | {"model": "upernet", "decoder_dropout": 0.1, "evaluate_every": 2, "multi_scale": True}

@@ -12,7 +12,7 @@ import torch
 from torch import distributed
 from torch.nn.functional import interpolate
 
-from jobs.hosts.openmmlab import pseudo_collate
+from jobs.openmmlab import pseudo_collate
 from jobs.randomness import state
 from jobs.tasks.segmentation import Segmentation
 from tests.jobs.test_segmentation import TINY, streets

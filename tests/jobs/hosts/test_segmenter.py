@@ -114,7 +114,7 @@ def test_every_norm_of_both_stacks_receives_what_enter_returns() -> None:
 @pytest.mark.parametrize(("height", "width"), [(16, 16), (24, 40), (10, 20)])
 def test_pictures_of_any_size_are_labelled_pixel_by_pixel(height: int, width: int) -> None:
     """Larger ones by overlapping windows, smaller ones padded and cut again."""
-    from jobs.hosts.openmmlab import PackSegInputs, pseudo_collate
+    from jobs.openmmlab import PackSegInputs, pseudo_collate
 
     model = built().eval()
     picture = images(height, width, 3).numpy()

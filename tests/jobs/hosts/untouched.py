@@ -3,9 +3,9 @@
 import re
 from typing import Any
 
+from jobs.data.labelled import IGNORED
 from jobs.hosts.encoder import Shape
-from jobs.hosts.labelled import IGNORED
-from jobs.hosts.openmmlab import MODELS, EncoderDecoder, SegDataPreProcessor
+from jobs.openmmlab import MODELS, EncoderDecoder, SegDataPreProcessor
 
 NAMES = (
     ("attn.attn.in_proj_weight", "attn.qkv.weight"),

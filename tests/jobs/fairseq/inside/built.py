@@ -13,9 +13,9 @@ from fairseq.tasks.language_modeling import LanguageModelingTask
 from torch import Tensor
 
 from jobs.contract import JobFolder, Launch
+from jobs.data.text import SPECIAL
 from jobs.fairseq import arguments, criteria, model  # noqa: F401  # registers the losses and the model
 from jobs.fairseq.command import configuration
-from jobs.hosts.text import SPECIAL
 from jobs.tasks.language import Language
 from tests.jobs import formula, tiny
 

@@ -14,11 +14,11 @@ from fairseq_cli import preprocess, train
 from omegaconf import OmegaConf
 
 from jobs.contract import JobFolder
+from jobs.data import text
 from jobs.errors import JobError
 from jobs.fairseq import arguments, binary, score
 from jobs.fairseq.command import replaced
 from jobs.fairseq.course import Course
-from jobs.hosts import text
 from jobs.training import checkpoint
 from jobs.training.stop import Stop
 from tests.jobs import formula, tiny

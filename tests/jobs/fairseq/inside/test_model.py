@@ -21,9 +21,9 @@ from torch import Tensor
 
 from jobs import registry
 from jobs.api import Layer, Variant
+from jobs.data.text import PADDING
 from jobs.errors import JobError, Skipped
 from jobs.hosts.lm import LanguageModel, Shape
-from jobs.hosts.text import PADDING
 from tests.jobs import formula
 
 SHAPES: dict[str, dict[str, Any]] = {

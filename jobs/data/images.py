@@ -17,9 +17,9 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision.datasets import ImageFolder
 
 from jobs.contract import file_sha256
+from jobs.data import digits, views
+from jobs.data.views import View
 from jobs.errors import DataError
-from jobs.hosts import digits, views
-from jobs.hosts.views import View
 from jobs.provenance import digest_bytes
 
 _CLASSES = {"imagenet": 1000, "tiny-imagenet-100": 100}

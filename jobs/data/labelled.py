@@ -9,9 +9,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from jobs.data import scenes
+from jobs.data.scenes import PARTS, Part
 from jobs.errors import DataError
-from jobs.hosts import scenes
-from jobs.hosts.openmmlab import (
+from jobs.openmmlab import (
     DATASETS,
     TRANSFORMS,
     ADE20KDataset,
@@ -27,7 +28,6 @@ from jobs.hosts.openmmlab import (
     Resize,
     TestTimeAug,
 )
-from jobs.hosts.scenes import PARTS, Part
 from jobs.provenance import digest_bytes
 
 Step = Callable[[Any], Any]

@@ -8,9 +8,9 @@ import pytest
 import torch
 from PIL import Image
 
+from jobs.data import digits, images
+from jobs.data.views import View
 from jobs.errors import DataError
-from jobs.hosts import digits, images
-from jobs.hosts.views import View
 from jobs.randomness import lent
 
 VIEW = View(size=16, train_area=0.3)

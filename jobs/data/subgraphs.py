@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from jobs.api import Draw
-from jobs.hosts.graphs import NodeGraph
+from jobs.data.graphs import NodeGraph
 from jobs.operators.graph import Edges
 from jobs.operators.sparse import entries
 from jobs.randomness import derive

@@ -12,7 +12,7 @@ import numpy
 from numpy.typing import NDArray
 from sklearn.datasets import load_digits
 
-from jobs.hosts.openmmlab import DATASETS, TRANSFORMS, BaseSegDataset, BaseTransform
+from jobs.openmmlab import DATASETS, TRANSFORMS, BaseSegDataset, BaseTransform
 from jobs.provenance import digest_bytes
 from jobs.randomness import derive
 

@@ -11,8 +11,8 @@ from PIL import Image
 from sklearn.datasets import load_digits
 from torch import Tensor, nn
 
+from jobs.data.shifts import _ALEXNET_ERROR
 from jobs.errors import DataError
-from jobs.hosts.shifts import _ALEXNET_ERROR
 from jobs.tasks.classification import Classification
 
 NAMES = [f"n{number:08d}" for number in range(1000)]

@@ -20,8 +20,8 @@ from pathlib import Path
 from statistics import fmean
 
 from jobs.api import Metric
+from jobs.data.images import Folder, Listed, Sample, listed
 from jobs.errors import DataError
-from jobs.hosts.images import Folder, Listed, Sample, listed
 from jobs.provenance import digest_bytes
 
 _ALEXNET_ERROR = {

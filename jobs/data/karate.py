@@ -8,7 +8,7 @@ from torch_geometric.data import Data
 from torch_geometric.datasets import KarateClub
 from torch_geometric.utils import stochastic_blockmodel_graph
 
-from jobs.hosts.splits import rank_in_class
+from jobs.data.splits import rank_in_class
 from jobs.randomness import derive
 
 _BLOCKS, _PER_BLOCK, _NEAR, _FAR = 4, 60, 0.10, 0.01

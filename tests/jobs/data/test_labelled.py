@@ -10,8 +10,8 @@ import pytest
 import torch
 from PIL import Image
 
+from jobs.data import labelled
 from jobs.errors import DataError
-from jobs.hosts import labelled
 from jobs.randomness import lent
 from jobs.tasks.segmentation import Segmentation
 from jobs.variants.softmax import Softmax

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from jobs.api import Variant
+from jobs.data import text
 from jobs.errors import DataError
-from jobs.hosts import text
 from jobs.hosts.lm import LanguageModel, Shape
 from jobs.metrics.perplexity import mean_cost, perplexity
 from tests.jobs import formula

@@ -8,12 +8,12 @@ import pytest
 import torch
 from torch import Tensor
 
+from jobs.data import graph_files, graphs, splits
+from jobs.data.graphs import NodeGraph
 from jobs.errors import DataError
-from jobs.hosts import graph_files, graphs, splits
-from jobs.hosts.graphs import NodeGraph
 from jobs.operators.sparse import SparseMatrix
 from jobs.tasks.graph import Graph
-from tests.jobs.hosts import raw_graphs
+from tests.jobs.data import raw_graphs
 
 
 def load(name: str, split: str, root: Path | None, **changes: str) -> NodeGraph:

@@ -12,8 +12,8 @@ from timm.data.transforms_factory import create_transform
 from torch import Tensor
 from torchvision import transforms
 
-from jobs.hosts import views
-from jobs.hosts.views import View
+from jobs.data import views
+from jobs.data.views import View
 from jobs.randomness import derive, lent
 
 RECIPE = View(32, 0.08, 0.875, rand_augment="rand-m9-mstd0.5-inc1", color_jitter=0.4, erasing=0.25)

@@ -16,10 +16,9 @@ from scipy.sparse.csgraph import reverse_cuthill_mckee
 from torch import Tensor
 from torch_geometric.utils import coalesce, remove_self_loops, to_undirected
 
-from jobs.hosts import graph_files, karate, splits
-from jobs.hosts.gnn import Features
+from jobs.data import graph_files, karate, splits
 from jobs.operators.graph import Edges, Kind
-from jobs.operators.sparse import from_dense
+from jobs.operators.sparse import Features, from_dense
 from jobs.provenance import digest_bytes
 
 Scaling = Literal["published", "row", "raw"]

@@ -8,9 +8,9 @@ from sklearn.datasets import load_digits
 from torch import Tensor
 from torch.nn.functional import interpolate, pad
 
+from jobs.data import views
+from jobs.data.views import View
 from jobs.errors import DataError
-from jobs.hosts import views
-from jobs.hosts.views import View
 from jobs.provenance import digest_bytes
 from jobs.randomness import generator
 

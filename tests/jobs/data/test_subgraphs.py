@@ -5,9 +5,9 @@ import torch
 from torch import Tensor
 
 from jobs.api import Draw
-from jobs.hosts import graphs
-from jobs.hosts.graphs import NodeGraph
-from jobs.hosts.subgraphs import Clusters, Neighbourhoods
+from jobs.data import graphs
+from jobs.data.graphs import NodeGraph
+from jobs.data.subgraphs import Clusters, Neighbourhoods
 
 DRAWS: list[Draw] = [(0, 3), (0, 11), (2, 3)]
 

@@ -2,7 +2,7 @@
 
 import numpy
 
-from jobs.hosts import scenes
+from jobs.data import scenes
 from jobs.randomness import seed_all
 
 
