@@ -6,7 +6,7 @@ RUNS ?= runs
 DATA ?=
 ONE_THREAD := OMP_NUM_THREADS=1
 
-.PHONY: quickstart test test-heavy lint install clean help
+.PHONY: quickstart test test-heavy lint install fairseq clean help
 
 help:  ## Say what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -16,6 +16,14 @@ install: $(VENV)/.installed  ## Make .venv with everything in it
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt torch==2.13.0 --editable '.[jobs,dev]'
+	touch $@
+
+fairseq: .venv-fairseq/.installed  ## Make .venv-fairseq, in which fairseq trains (needs g++)
+
+.venv-fairseq/.installed: docker/fairseq.txt
+	$(PYTHON) -m venv .venv-fairseq
+	.venv-fairseq/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --requirement docker/fairseq.txt
+	.venv-fairseq/bin/python -c "import jobs.fairseq.compat, fairseq"
 	touch $@
 
 quickstart: install  ## Run the smoke benchmark on embedded data and print where the leaderboard is
@@ -34,4 +42,4 @@ lint: install  ## Style, types and layers
 	$(BIN)/lint-imports
 
 clean:  ## Remove the environment and caches; runs stay
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis *.egg-info build dist
+	rm -rf $(VENV) .venv-fairseq .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis *.egg-info build dist
