@@ -7,17 +7,20 @@ import inspect
 import pkgutil
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from importlib.metadata import entry_points
 from pathlib import Path
 from types import ModuleType
-from typing import TypeVar
+from typing import Any, TypeVar
+
+import torch
 
 import jobs.tasks
 import jobs.variants
-from jobs.api import Task, Variant
-from jobs.errors import VariantError
+from jobs import randomness
+from jobs.api import Layer, Plug, Task, Variant
+from jobs.errors import Skipped, VariantError
 
 ENTRY_POINTS = "unsmooth.variants"
 
@@ -84,6 +87,27 @@ def variant_from_file(path: Path) -> type[Variant]:
         return module
 
     return _only_variant(path.name, load)
+
+
+def plug(cls: type[Variant], name: str, arguments: Mapping[str, Any], seed: int) -> Plug:
+    """What hosts call per layer: builds the variant on a random stream of its own, so that all else is paired.
+
+    The stream is a function of (seed, layer): the same seed gives the same host weights and data order
+    whatever the variant draws.
+    """
+
+    def make(layer: Layer) -> Variant:
+        reason = cls.skip(layer)
+        if reason:
+            raise Skipped(reason)
+        with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
+            torch.manual_seed(randomness.derive(seed, "variant", layer.index))
+            try:
+                return cls(layer, **arguments)
+            except (TypeError, ValueError) as error:
+                raise VariantError(f"{name} cannot be built with {arguments}: {error}") from error
+
+    return make
 
 
 def task(name: str) -> type[Task]:

@@ -7,9 +7,8 @@ import torch
 from torch import nn
 
 from jobs import provenance, randomness, registry
-from jobs.api import Layer, Plug, Task, Variant
+from jobs.api import Plug, Task, Variant
 from jobs.contract import JobSpec, Result, write_json
-from jobs.errors import Skipped, VariantError
 from jobs.training.attempt import Run
 from jobs.training.cost import peak_bytes, step_flops
 from jobs.training.loop import Trainer
@@ -50,24 +49,8 @@ def variant_class(run: Run) -> type[Variant]:
 
 
 def plug(spec: JobSpec, cls: type[Variant]) -> Plug:
-    """What hosts call per layer: builds the variant on a random stream of its own, so that all else is paired.
-
-    The stream is a function of (seed, layer): the same seed gives the same host weights and data order
-    whatever the variant draws.
-    """
-
-    def make(layer: Layer) -> Variant:
-        reason = cls.skip(layer)
-        if reason:
-            raise Skipped(reason)
-        with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
-            torch.manual_seed(randomness.derive(spec.seed, "variant", layer.index))
-            try:
-                return cls(layer, **spec.variant_arguments)
-            except (TypeError, ValueError) as error:
-                raise VariantError(f"{spec.variant} cannot be built with {spec.variant_arguments}: {error}") from error
-
-    return make
+    """What hosts call per layer: builds the spec's variant there."""
+    return registry.plug(cls, spec.variant, spec.variant_arguments, spec.seed)
 
 
 def build(task: Task, make: Plug, seed: int) -> nn.Module:
