@@ -5,10 +5,12 @@ Exit codes: 0 done (also skipped), 75 preempted with a checkpoint written, 1 fai
 
 import argparse
 import errno
+import importlib
 import os
 import re
 import sys
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -39,7 +41,7 @@ def main(arguments: list[str]) -> int:
     stop.install()
     try:
         try:
-            result = execute(run)
+            result = _trainer(run)(run)
             stop.ignore()
         except Exception as error:  # noqa: BLE001  # the one place: whatever happened becomes a result
             result = _failed(run, error)
@@ -78,6 +80,18 @@ def _open(folder: JobFolder, number: int | None, stop: Stop) -> Run:
     metered = processes.device.type == "cuda" or processes.leads  # a processor is shared by all, a GPU is not
     meter = Meter(counters(processes.device) if metered else [])
     return Run(spec, Launch.load(attempt.launch), folder, events, processes, stop, meter)
+
+
+def _trainer(run: Run) -> Callable[[Run], Result]:
+    """The shared loop, or fairseq's own trainer where the spec's engine is that."""
+    if run.spec.engine != "fairseq":
+        return execute
+    try:
+        return importlib.import_module("jobs.fairseq.driver").execute
+    except ModuleNotFoundError as error:
+        raise JobError(
+            f"engine: fairseq needs fairseq's own environment, and here {error.name} is missing; run `make fairseq`."
+        ) from error
 
 
 def _failed(run: Run, error: Exception) -> Result:

@@ -4,13 +4,16 @@ import dataclasses
 import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from torch import Tensor, nn
 
 from jobs.api import Dataset, Draw, Metric, Plug, Task
 from jobs.errors import DataError
+
+if TYPE_CHECKING:
+    from jobs.hosts.text import Corpus
 
 _EVALUATION_TOKENS = 4096
 """Tokens scored in one forward pass; a constant, because it may change the last digits."""
@@ -62,7 +65,7 @@ class Language(Task):
     )
     selection = Metric("loss", "nat", "lower")
     label = ("depth", "context")
-    engines = ("ddp", "zero1", "zero2", "zero3")
+    engines = ("ddp", "zero1", "zero2", "zero3", "fairseq")
     steps = 120
     global_batch = 16
     evaluates_together = True
@@ -135,6 +138,11 @@ class Language(Task):
                 f"{data} has {len(self._corpus.words):,} words; every cutoff must lie below, got {self.cutoffs}."
             )
         return digest
+
+    @property
+    def corpus(self) -> "Corpus":
+        """The text that `load` has read."""
+        return self._corpus
 
     def build(self, plug: Plug) -> nn.Module:
         return self.host(len(self._corpus.words), plug)

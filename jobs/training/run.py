@@ -32,12 +32,12 @@ def execute(run: Run) -> Result:
     model.to(run.processes.device)
     randomness.seed_all(spec.seed, "train", 0 if task.full_batch else run.processes.rank)
     trainer = Trainer(run, task, model)
-    _note_provenance(run, digest)
+    note_provenance(run, digest)
     run.events.write("phase", phase="train")
     task.fit(model, trainer.engine.optimizer, trainer.train)
     run.events.write("phase", phase="evaluate")
     numbers = _numbers(run, task, trainer)
-    _note_provenance(run, digest)
+    note_provenance(run, digest)
     return Result(id=spec.id, attempt=launch.attempt, status="ok", numbers=numbers, cost=_cost(run, task, trainer))
 
 
@@ -59,7 +59,7 @@ def build(task: Task, make: Plug, seed: int) -> nn.Module:
     return task.build(make)
 
 
-def _note_provenance(run: Run, digest: str) -> None:
+def note_provenance(run: Run, digest: str) -> None:
     """Written before training, for whoever resumes it, and again when all that decides a number is imported."""
     if run.processes.leads:
         found = provenance.describe(run.folder, run.spec, run.launch, digest)

@@ -1,0 +1,118 @@
+"""One attempt at a language job by fairseq: binarise, train, score, and measure with the plain decoder.
+
+The result is the one that the shared loop leaves: the same metrics, curve and profile, and a final.pt that the plain
+decoder loads, for the parameter names are the same.
+"""
+
+from jobs.fairseq import compat  # isort: skip  # noqa: F401  # before anything of fairseq
+
+import resource
+import shutil
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from jobs import registry
+from jobs.contract import Result
+from jobs.errors import JobError
+from jobs.fairseq import arguments, binary, criteria, model, score  # noqa: F401  # registers the losses and the model
+from jobs.fairseq.course import Course
+from jobs.metrics.perplexity import perplexity
+from jobs.tasks.language import Language
+from jobs.training import checkpoint
+from jobs.training.loop import Run
+from jobs.training.run import build, note_provenance, plug, profile, variant_class
+
+DATA = "fairseq-data"
+"""Where in the job's folder the binary corpus lies while the job runs."""
+
+
+def execute(run: Run) -> Result:
+    """Do what the spec says.
+
+    Raises:
+        JobError: whatever ends a job early, by class.
+    """
+    spec, launch = run.spec, run.launch
+    run.events.write("phase", phase="build")
+    task = _task(run)
+    digest = task.load(spec.data, spec.split, Path(launch.data_root) if launch.data_root else None, spec.seed)
+    plain = build(task, plug(spec, variant_class(run)), spec.seed)
+    data = run.folder.root / DATA
+    if run.processes.leads:
+        binary.write(task.corpus, data)
+    run.processes.any(False)  # everybody waits for the corpus
+    note_provenance(run, digest)
+    run.events.write("phase", phase="train")
+    course = Course(run, task)
+    course.train(data)
+    run.events.write("phase", phase="evaluate")
+    numbers = _numbers(course, plain, data) if run.processes.leads else {}
+    run.processes.any(False)
+    if run.processes.leads:
+        shutil.rmtree(data)
+    note_provenance(run, digest)
+    return Result(id=spec.id, attempt=launch.attempt, status="ok", numbers=numbers, cost=_cost(course))
+
+
+def _task(run: Run) -> Language:
+    task = registry.task(run.spec.task)(**run.spec.arguments)
+    if not isinstance(task, Language):
+        raise JobError(f"engine: fairseq trains the task language, not {run.spec.task}; use engine: ddp.")
+    arguments.refuse(run.spec, task)
+    task.global_batch = run.spec.global_batch
+    return task
+
+
+def _numbers(course: Course, plain: nn.Module, data: Path) -> dict[str, Any]:
+    weights, task, step = course.weights(), course.task, course.progress.step
+    document = checkpoint.load(weights)
+    if document is None:
+        raise JobError(f"checkpoints/{weights.name} is missing or damaged; delete checkpoints/ to train anew.")
+    plain.load_state_dict(document["model"])
+    checkpoint.save(course.run.folder.checkpoints / "final.pt", {"step": step, "model": plain.state_dict()})
+    values = _test(course, data, weights)
+    rows = profile(task, plain.to(course.run.processes.device))
+    course.run.events.write("metrics", step=step, values={f"test/{name}": value for name, value in values.items()})
+    course.run.events.write("profile", step=step, rows=rows)
+    named = {metric.name: {"unit": metric.unit, "better": metric.better} for metric in task.metrics}
+    return {
+        "primary": task.metrics[0].name,
+        "metrics": {name: {"value": values[name]} | named[name] for name in named},
+        "steps_done": step,
+        "best_step": course.progress.best_step,
+        "curve": course.progress.curve,
+        "profile": rows,
+    }
+
+
+def _test(course: Course, data: Path, weights: Path) -> dict[str, float]:
+    """The task's metrics on the test part, by eval-lm."""
+    tokens = course.task.corpus.tokens("test")
+
+    def cost(overlap: int) -> float:
+        wanted = arguments.scoring(course.task, data=data, weights=weights, part="test", overlap=overlap)
+        return score.mean_cost(wanted, tokens=tokens, beat=lambda: course.beat("evaluate"))
+
+    loss = cost(0)
+    return {
+        "perplexity": perplexity(loss),
+        "loss": loss,
+        "perplexity_sliding": perplexity(cost(course.task.context_window)),
+    }
+
+
+def _cost(course: Course) -> dict[str, Any]:
+    device = course.run.processes.device
+    kilobytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return {
+        "wall_s": course.wall_s,
+        "train_s": course.progress.train_s,
+        "step_s": course.step_s,
+        "peak_bytes": torch.cuda.max_memory_allocated(device) if device.type == "cuda" else kilobytes * 1024,
+        "parameters": course.parameters,
+        "processes": course.run.processes.count,
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
+    }
