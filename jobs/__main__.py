@@ -41,7 +41,7 @@ def main(arguments: list[str]) -> int:
     stop.install()
     try:
         try:
-            result = _trainer(run)(run)
+            result = trainer(run)(run)
             stop.ignore()
         except Exception as error:  # noqa: BLE001  # the one place: whatever happened becomes a result
             result = _failed(run, error)
@@ -82,7 +82,7 @@ def _open(folder: JobFolder, number: int | None, stop: Stop) -> Run:
     return Run(spec, Launch.load(attempt.launch), folder, events, processes, stop, meter)
 
 
-def _trainer(run: Run) -> Callable[[Run], Result]:
+def trainer(run: Run) -> Callable[[Run], Result]:
     """The shared loop, or fairseq's own trainer where the spec's engine is that."""
     if run.spec.engine != "fairseq":
         return execute

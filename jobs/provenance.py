@@ -13,7 +13,8 @@ import torch
 from jobs.contract import JobFolder, JobSpec, Launch, file_sha256
 
 _ROOT = Path(__file__).parent.parent
-_PACKAGES = ("torch", "numpy", "timm", "torch_geometric", "mmengine", "mmsegmentation", "mmcv-lite", "deepspeed")
+_FRAMEWORKS = ("timm", "torch_geometric", "mmengine", "mmsegmentation", "mmcv-lite", "deepspeed", "fairseq")
+_PACKAGES = ("torch", "numpy", *_FRAMEWORKS)
 
 
 def describe(folder: JobFolder, spec: JobSpec, launch: Launch, digest: str) -> dict[str, Any]:

@@ -125,10 +125,10 @@ def place(folder: Path, job: JobSpec, **launch: Any) -> JobFolder:
     return found
 
 
-def start(folder: JobFolder, *, processes: int = 1) -> subprocess.Popen[str]:
+def start(folder: JobFolder, *, processes: int = 1, python: str = sys.executable) -> subprocess.Popen[str]:
     """Start the job in a child process, as the local runtime does."""
     several = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]
-    command = [sys.executable, *(several if processes > 1 else []), "-m", "jobs", str(folder.root)]
+    command = [python, *(several if processes > 1 else []), "-m", "jobs", str(folder.root)]
     environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
     return subprocess.Popen(
         command, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True
