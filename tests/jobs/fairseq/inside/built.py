@@ -46,11 +46,11 @@ def _parsed(found: tuple[str, ...]) -> Any:
     return configuration(options.get_training_parser(), list(found))
 
 
-def framework(cfg: Any) -> LanguageModelingTask:
+def framework(cfg: Any, words: int = WORDS) -> LanguageModelingTask:
     """fairseq's task on a vocabulary of made-up words."""
     dictionary = Dictionary()
-    for number in range(len(SPECIAL), WORDS):
-        dictionary.add_symbol(f"w{number}", n=WORDS - number)
+    for number in range(len(SPECIAL), words):
+        dictionary.add_symbol(f"w{number}", n=words - number)
     return LanguageModelingTask(cfg.task, dictionary)
 
 
