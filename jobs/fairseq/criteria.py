@@ -1,6 +1,8 @@
 """fairseq's language-modelling losses with the variants' penalty added in training, and the cost reported exactly.
 
-The loss of a step is sum(cost of the tokens) / tokens + penalty, which is what the plain decoder trains on.
+The loss of a step is sum(cost of the tokens) / tokens + penalty, which is what the plain decoder trains on. With one
+exception, kept because it is how published numbers came about: fairseq's adaptive loss tells padding by its number, 1,
+in every band, and so leaves out what the second word of each rare band costs within its band. eval-lm counts it.
 """
 
 from typing import Any

@@ -28,13 +28,14 @@ def language(**changes: Any) -> Language:
 
 
 def trained_with(task: Language, variant: str = "softmax", *, untouched: bool = False, **changes: Any) -> Any:
-    """fairseq's configuration of a training job; `untouched` names fairseq's own model and no variant."""
+    """fairseq's configuration of a training job; `untouched` names fairseq's own model and loss, and no variant."""
     spec = tiny.spec("language", engine="fairseq", **changes)
     data, folder = Path("data"), JobFolder(Path("job"))
     found = arguments.training(spec, Launch(attempt=1), task, data=data, folder=folder)
     if untouched:
         at = found.index("--arch")
         found[at : at + 6] = ["--arch", "transformer_lm"]
+        found = [word.removeprefix("penalised_") for word in found]
     cfg = copy.deepcopy(_parsed(tuple(found)))
     if not untouched:
         cfg.model.variant = variant
@@ -60,7 +61,7 @@ def built(task: Language, variant: str = "softmax", **options: Any) -> Any:
 
 
 def with_loss(task: Language, variant: str = "softmax", **options: Any) -> tuple[Any, Any]:
-    """The model and its criterion."""
+    """The model and its loss."""
     cfg = trained_with(task, variant, **options)
     utils.set_torch_seed(cfg.common.seed)
     theirs = framework(cfg)
