@@ -63,7 +63,7 @@ def training(spec: JobSpec, launch: Launch, task: Language, *, data: Path, folde
         *("--best-checkpoint-metric", "cost", "--save-dir", str(folder.checkpoints)),
         *("--distributed-world-size", str(launch.processes), "--ddp-backend", "legacy_ddp"),
         "--load-checkpoint-on-all-dp-ranks",  # what fairseq would broadcast, torch.load refuses
-        *(("--bf16",) if spec.precision == "bfloat16" else ()),
+        *(("--bf16",) if spec.precision == "bfloat16" else ()),  # weights too, beside Adam's in float32
         *_logging(),
     ]
 

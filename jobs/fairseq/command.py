@@ -15,7 +15,9 @@ def configuration(parser: argparse.ArgumentParser, arguments: list[str]) -> Any:
     """The configuration that a command would make of `arguments`."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Hydra's, about how fairseq calls it: a page of them each time
-        return convert_namespace_to_omegaconf(options.parse_args_and_arch(parser, input_args=arguments))
+        found = options.parse_args_and_arch(parser, input_args=arguments)
+        found.tpu = False  # fairseq takes --bf16 for the sign of one
+        return convert_namespace_to_omegaconf(found)
 
 
 @contextmanager

@@ -24,7 +24,7 @@ from jobs.fairseq.criteria import COST
 from jobs.metrics.perplexity import perplexity
 from jobs.tasks.language import Language
 from jobs.training import checkpoint
-from jobs.training.loop import Progress, Run
+from jobs.training.attempt import Progress, Run
 
 _CURVE_POINTS = 100
 
@@ -36,7 +36,6 @@ class WatchedTrainer(trainer.Trainer):
         super().__init__(*given)
         self.course = course
         self.cost = math.nan  # of the last step [nat]
-        course.parameters = sum(p.numel() for p in self.get_model().parameters())
 
     def train_step(self, samples: list[Any], raise_oom: bool = True) -> Any:
         began = time.monotonic()
@@ -66,16 +65,21 @@ class Course:
     def __init__(self, run: Run, task: Language) -> None:
         self.run, self.task = run, task
         self.progress = Progress()
-        self.parameters = 0
         self.durations: list[float] = []
         self._saved_at = time.monotonic()
-        self._earlier_s = 0.0  # wall time of the attempts before this one
+        self._earlier_s = self._earlier_j = 0.0  # wall time and energy of the attempts before this one
         self._previous_best: int | None = None
 
     @property
     def wall_s(self) -> float:
         """Seconds this job has taken so far, over all attempts but for what was lost with a kill."""
         return self._earlier_s + time.monotonic() - self.run.began
+
+    @property
+    def energy_j(self) -> float | None:
+        """Joules this job has taken so far, counted as `wall_s` is; None without a counter. All processes must ask."""
+        counted = [joules for joules in self.run.processes.gather(self.run.meter.joules()) if joules is not None]
+        return self._earlier_j + sum(counted) if counted else None
 
     @property
     def step_s(self) -> float | None:
@@ -155,7 +159,7 @@ class Course:
                 checkpoint.save(checkpoint.best(self.run.folder.checkpoints, step), document)
 
     def _save(self, watched: WatchedTrainer, epoch_itr: Any) -> None:
-        self.progress.wall_s = self.wall_s
+        self.progress.wall_s, self.progress.energy_j = self.wall_s, self.energy_j or 0.0
         document = _state(watched, {"train_iterator": epoch_itr.state_dict()})
         if self.run.processes.leads:
             document["progress"] = dataclasses.asdict(self.progress)
@@ -173,7 +177,8 @@ class Course:
         if document is None:
             return None
         self.progress = Progress(**document["progress"])
-        self._earlier_s, self._previous_best = self.progress.wall_s, self.progress.best_step
+        self._earlier_s, self._earlier_j = self.progress.wall_s, self.progress.energy_j
+        self._previous_best = self.progress.best_step
         self.run.events.write("resumed", step=self.progress.step)
         return self.run.folder.checkpoints / f"step-{self.progress.step}.pt"
 

@@ -6,7 +6,7 @@ decoder loads, for the parameter names are the same.
 
 from jobs.fairseq import compat  # isort: skip  # noqa: F401  # before anything of fairseq
 
-import resource
+import math
 import shutil
 from pathlib import Path
 from typing import Any
@@ -16,14 +16,16 @@ from torch import nn
 
 from jobs import registry
 from jobs.contract import Result
-from jobs.errors import JobError
+from jobs.errors import JobError, NotFinite
 from jobs.fairseq import arguments, binary, criteria, model, score  # noqa: F401  # registers the losses and the model
 from jobs.fairseq.course import Course
+from jobs.metrics import smoothness
 from jobs.metrics.perplexity import perplexity
 from jobs.tasks.language import Language
 from jobs.training import checkpoint
-from jobs.training.loop import Run
-from jobs.training.run import build, note_provenance, plug, profile, variant_class
+from jobs.training.attempt import Run
+from jobs.training.cost import peak_bytes, step_flops
+from jobs.training.run import build, note_provenance, plug, variant_class
 
 DATA = "fairseq-data"
 """Where in the job's folder the binary corpus lies while the job runs."""
@@ -54,7 +56,7 @@ def execute(run: Run) -> Result:
     if run.processes.leads:
         shutil.rmtree(data)
     note_provenance(run, digest)
-    return Result(id=spec.id, attempt=launch.attempt, status="ok", numbers=numbers, cost=_cost(course))
+    return Result(id=spec.id, attempt=launch.attempt, status="ok", numbers=numbers, cost=_cost(course, plain))
 
 
 def _task(run: Run) -> Language:
@@ -74,8 +76,10 @@ def _numbers(course: Course, plain: nn.Module, data: Path) -> dict[str, Any]:
     plain.load_state_dict(document["model"])
     checkpoint.save(course.run.folder.checkpoints / "final.pt", {"step": step, "model": plain.state_dict()})
     values = _test(course, data, weights)
-    rows = profile(task, plain.to(course.run.processes.device))
     course.run.events.write("metrics", step=step, values={f"test/{name}": value for name, value in values.items()})
+    rows = smoothness.profile(task, plain.to(course.run.processes.device))
+    if not all(math.isfinite(row[name]) for row in rows for name in smoothness.METRICS):
+        raise NotFinite(f"An over-smoothing metric is not finite after step {step}.")
     course.run.events.write("profile", step=step, rows=rows)
     named = {metric.name: {"unit": metric.unit, "better": metric.better} for metric in task.metrics}
     return {
@@ -104,15 +108,20 @@ def _test(course: Course, data: Path, weights: Path) -> dict[str, float]:
     }
 
 
-def _cost(course: Course) -> dict[str, Any]:
-    device = course.run.processes.device
-    kilobytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+def _cost(course: Course, plain: nn.Module) -> dict[str, Any]:
+    """The result's `cost`, as the shared loop reports it; operations are counted in the plain decoder."""
+    run, step_s = course.run, course.step_s
+    device, batch = run.processes.device, run.spec.global_batch
     return {
         "wall_s": course.wall_s,
         "train_s": course.progress.train_s,
-        "step_s": course.step_s,
-        "peak_bytes": torch.cuda.max_memory_allocated(device) if device.type == "cuda" else kilobytes * 1024,
-        "parameters": course.parameters,
-        "processes": course.run.processes.count,
+        "step_s": step_s,
+        "samples_per_s": batch / step_s if step_s else None,
+        "peak_bytes": max(run.processes.gather(peak_bytes(device))),
+        "parameters": sum(p.numel() for p in plain.parameters()),
+        "step_flops": step_flops(course.task, plain, batch) if run.processes.leads else None,
+        "energy_j": course.energy_j,
+        "processes": run.processes.count,
+        "engine": run.spec.engine,
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
     }
