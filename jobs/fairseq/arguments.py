@@ -3,6 +3,7 @@
 The rates follow the task's schedule: after the warm-up they are equal, in it they differ by at most 1 / warmup.
 """
 
+import inspect
 import json
 from pathlib import Path
 
@@ -17,17 +18,48 @@ _SCORED_TOKENS = 4096
 _SOFTMAX_TOKENS = 1024
 """Tokens whose probabilities over all words the evaluation holds at once."""
 _LOG_EVERY = 100
+_UNDERSTOOD = frozenset(
+    [
+        "depth",
+        "width",
+        "heads",
+        "ffn",
+        "context",
+        "context_window",
+        "dropout",
+        "attention_dropout",
+        "activation_dropout",
+        "normalize_before",
+        "cutoffs",
+        "lr",
+        "beta1",
+        "beta2",
+        "epsilon",
+        "warmup",
+        "schedule",
+        "lr_end",
+        "weight_decay",
+        "clip",
+        "validate_every",
+        "patience",
+        "checkpointing",
+    ]
+)
+"""The task's arguments that reach fairseq; another one may not differ from its default."""
 
 
 def refuse(spec: JobSpec, task: Language) -> None:
     """Raise JobError for what a spec may say and fairseq's trainer cannot do."""
-    architecture = getattr(task, "architecture", "fairseq")
     asked = {
-        f"architecture: {architecture}": architecture != "fairseq",
         "compile: true": spec.compile,
         "an average of the weights": task.average is not None,
         "repeats": task.repeats != 1,
     }
+    defaults = {name: parameter.default for name, parameter in inspect.signature(type(task)).parameters.items()}
+    for name, default in defaults.items():
+        value = spec.arguments.get(name, default)
+        asked[f"{name}: {value}"] = value != default and name not in _UNDERSTOOD
+    asked[f"schedule: {task.schedule}"] = task.schedule not in ("cosine", "inverse_sqrt")
     for what, wanted in asked.items():
         if wanted:
             raise JobError(f"engine: fairseq cannot train with {what}; leave that out or use engine: ddp.")
@@ -55,7 +87,8 @@ def training(spec: JobSpec, launch: Launch, task: Language, *, data: Path, folde
         *(str(data), "--task", "language_modeling", *_blocks(task)),
         *_model(spec, task, variant_file),
         *("--criterion", "penalised_adaptive_loss" if task.cutoffs else "penalised_cross_entropy"),
-        *("--optimizer", "adam", "--adam-betas", "(0.9, 0.98)", "--adam-eps", "1e-08"),
+        *("--optimizer", "adam", "--adam-betas", str(getattr(task, "betas", (0.9, 0.98)))),
+        *("--adam-eps", str(getattr(task, "epsilon", 1e-8))),
         *("--weight-decay", str(task.weight_decay), "--clip-norm", str(task.clip or 0.0)),
         *_schedule(task, spec.steps),
         *("--batch-size", str(blocks), "--update-freq", str(passes), "--required-batch-size-multiple", "1"),
@@ -106,6 +139,7 @@ def _model(spec: JobSpec, task: Language, variant_file: Path | None) -> Argument
         *(("--variant-file", str(variant_file)) if variant_file else ()),
         *(word for name, value in (sizes | counts).items() for word in (f"--decoder-{name}", value)),
         *("--dropout", str(task.dropout), "--attention-dropout", str(task.attention_dropout)),
+        *("--activation-dropout", str(getattr(task, "activation_dropout", 0.0))),
         *(("--decoder-normalize-before",) if task.normalize_before else ()),
         *(("--checkpoint-activations",) if task.checkpointing else ()),
         *(_adaptive(task.cutoffs) if task.cutoffs else ("--share-decoder-input-output-embed",)),
@@ -127,6 +161,7 @@ def _schedule(task: Language, steps: int) -> Arguments:
         own = ["--warmup-updates", str(max(1, task.warmup))]
     else:
         own = ["--warmup-updates", str(task.warmup), "--lr-period-updates", str(max(1, steps - task.warmup))]
+        own += ["--min-lr", str(task.lr * getattr(task, "lr_end", 0.0))]
     return ["--lr", str(task.lr), "--lr-scheduler", task.schedule, "--warmup-init-lr", str(first), *own]
 
 

@@ -77,22 +77,32 @@ def test_an_evaluation_is_not_dealt_out_over_the_gpus_that_happen_to_be_there() 
     assert value(found, "--context-window") == "32"
 
 
+class Later(Language):
+    """The task with arguments that came later."""
+
+    def __init__(self, *, rope: bool = False, average: float | None = None, **known: Any) -> None:
+        super().__init__(**known)
+        self.average = average
+
+
 @pytest.mark.parametrize(
-    ("changes", "attribute", "problem"),
+    ("changes", "problem"),
     [
-        ({"compile": True}, {}, "engine: fairseq cannot train with compile: true"),
-        ({}, {"architecture": "modern"}, "engine: fairseq cannot train with architecture: modern"),
-        ({}, {"average": 0.999}, "engine: fairseq cannot train with an average of the weights"),
+        ({"compile": True}, "engine: fairseq cannot train with compile: true"),
+        ({"arguments": {"rope": True}}, "engine: fairseq cannot train with rope: True"),
+        ({"arguments": {"average": 0.999}}, "engine: fairseq cannot train with an average of the weights"),
     ],
 )
-def test_what_fairseq_cannot_do_is_refused_in_a_sentence(
-    changes: dict[str, Any], attribute: dict[str, Any], problem: str
-) -> None:
-    task = Language()
-    for name, wanted in attribute.items():
-        setattr(task, name, wanted)
+def test_what_fairseq_cannot_do_is_refused_in_a_sentence(changes: dict[str, Any], problem: str) -> None:
+    job = tiny.spec("language", engine="fairseq", **{"arguments": {}} | changes)
     with pytest.raises(JobError, match=problem):
-        arguments.refuse(tiny.spec("language", engine="fairseq", **changes), task)
+        arguments.refuse(job, Later(**job.arguments))
+
+
+def test_the_tasks_own_arguments_are_accepted() -> None:
+    known = {"depth": 2, "cutoffs": "200,800", "schedule": "inverse_sqrt", "rope": False, "checkpointing": True}
+    job = tiny.spec("language", engine="fairseq", arguments=known)
+    arguments.refuse(job, Later(**job.arguments))
 
 
 def test_a_job_in_an_environment_without_fairseq_says_how_to_get_one() -> None:
