@@ -48,7 +48,7 @@ def plain(task: Language) -> Step:
         loss.backward()
         nn.utils.clip_grad_norm_(model.parameters(), task.clip or 0.0)
         optimizer.step()
-        float(loss)
+        loss.item()
 
     return step
 
