@@ -87,8 +87,8 @@ def training(spec: JobSpec, launch: Launch, task: Language, *, data: Path, folde
         *(str(data), "--task", "language_modeling", *_blocks(task)),
         *_model(spec, task, variant_file),
         *("--criterion", "penalised_adaptive_loss" if task.cutoffs else "penalised_cross_entropy"),
-        *("--optimizer", "adam", "--adam-betas", str(getattr(task, "betas", (0.9, 0.98)))),
-        *("--adam-eps", str(getattr(task, "epsilon", 1e-8))),
+        *("--optimizer", "adam", "--adam-betas", str(task.betas)),
+        *("--adam-eps", str(task.epsilon)),
         *("--weight-decay", str(task.weight_decay), "--clip-norm", str(task.clip or 0.0)),
         *_schedule(task, spec.steps),
         *("--batch-size", str(blocks), "--update-freq", str(passes), "--required-batch-size-multiple", "1"),
@@ -139,7 +139,7 @@ def _model(spec: JobSpec, task: Language, variant_file: Path | None) -> Argument
         *(("--variant-file", str(variant_file)) if variant_file else ()),
         *(word for name, value in (sizes | counts).items() for word in (f"--decoder-{name}", value)),
         *("--dropout", str(task.dropout), "--attention-dropout", str(task.attention_dropout)),
-        *("--activation-dropout", str(getattr(task, "activation_dropout", 0.0))),
+        *("--activation-dropout", str(task.activation_dropout)),
         *(("--decoder-normalize-before",) if task.normalize_before else ()),
         *(("--checkpoint-activations",) if task.checkpointing else ()),
         *(_adaptive(task.cutoffs) if task.cutoffs else ("--share-decoder-input-output-embed",)),
@@ -161,7 +161,7 @@ def _schedule(task: Language, steps: int) -> Arguments:
         own = ["--warmup-updates", str(max(1, task.warmup))]
     else:
         own = ["--warmup-updates", str(task.warmup), "--lr-period-updates", str(max(1, steps - task.warmup))]
-        own += ["--min-lr", str(task.lr * getattr(task, "lr_end", 0.0))]
+        own += ["--min-lr", str(task.lr * task.lr_end)]
     return ["--lr", str(task.lr), "--lr-scheduler", task.schedule, "--warmup-init-lr", str(first), *own]
 
 
