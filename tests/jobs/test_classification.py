@@ -252,7 +252,7 @@ def finished(folder: JobFolder) -> Result:
     return result
 
 
-@pytest.mark.slow
+@pytest.mark.heavy
 def test_a_preempted_job_exits_75_and_resumes_to_the_same_numbers(tmp_path: Path) -> None:
     undisturbed = finished(tiny.place(tmp_path / "undisturbed", JOB))
     folder = tiny.place(tmp_path / "stopped", JOB, checkpoint_s=0.0)

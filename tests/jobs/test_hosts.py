@@ -190,7 +190,7 @@ def test_a_compiled_model_gives_the_same_gradients(host: str, backend: str) -> N
         torch.testing.assert_close(parameter.grad, gradients[name], rtol=1e-3, atol=1e-4)
 
 
-@pytest.mark.slow
+@pytest.mark.heavy
 @pytest.mark.parametrize("host", [*LIGHT, "graph sampled"])
 def test_two_processes_train_as_one_does(host: str, tmp_path: Path) -> None:
     curves = []

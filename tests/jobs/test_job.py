@@ -88,6 +88,7 @@ def test_a_damaged_checkpoint_is_named_and_the_earlier_one_used(tmp_path: Path) 
     assert result.numbers == expected.numbers
 
 
+@pytest.mark.heavy
 def test_micro_batches_do_not_change_what_is_learned(tmp_path: Path) -> None:
     """Only tasks whose samples are independent and equally long can be split; the others have full batches."""
     for task in TASKS:

@@ -119,7 +119,7 @@ def _values(portion: Portion) -> dict[str, float]:
         return task.evaluate(tiny.built(task, "neutreno").eval(), "test", lambda: None)
 
 
-@pytest.mark.slow
+@pytest.mark.heavy
 def test_processes_that_share_an_evaluation_find_what_one_finds(tmp_path: Path) -> None:
     multiprocessing.spawn(_evaluated, (2, tmp_path), nprocs=2)  # type: ignore[attr-defined, no-untyped-call]
     expected = _values(Portion())
@@ -127,7 +127,7 @@ def test_processes_that_share_an_evaluation_find_what_one_finds(tmp_path: Path) 
         assert json.loads((tmp_path / f"{rank}.json").read_text()) == pytest.approx(expected, rel=1e-9)
 
 
-@pytest.mark.slow
+@pytest.mark.heavy
 def test_the_tested_weights_are_the_best_ones_not_the_last(tmp_path: Path) -> None:
     arguments = tiny.spec("language").arguments | {"validate_every": 1, "lr": 5.0, "warmup": 0, "clip": 0.0}
     folder = tiny.place(tmp_path, tiny.spec("language", arguments=arguments))
@@ -221,7 +221,7 @@ def test_the_task_learns_the_documentation_text(options: dict[str, Any]) -> None
     assert values["perplexity"] < 115  # the unigram floor is 131
 
 
-@pytest.mark.slow
+@pytest.mark.heavy
 def test_dropout_resumes_in_the_middle_of_its_random_stream(tmp_path: Path) -> None:
     arguments = tiny.spec("language").arguments | {"dropout": 0.2, "attention_dropout": 0.1, "validate_every": 4}
     job = tiny.spec("language", "attnscale", steps=12, arguments=arguments)

@@ -89,7 +89,8 @@ def test_a_probe_without_data_says_so_and_the_estimate_stays_a_guess(unsmooth: C
     (unsmooth.folder / "cora.yaml").write_text(PLAN.replace("karate", "cora"))
     done = unsmooth("plan", "cora.yaml", "--runs", "probed", "--probe")
     assert done.returncode == 0
-    assert "graph cora/public model=gcn depth=2 softmax: no probe: cora: no" in done.stderr
+    assert "graph cora/public model=gcn depth=2 softmax: no probe: cora: " in done.stderr
+    assert "not found in DATA/graphs/planetoid. Run `unsmooth data prepare cora`" in done.stderr
     assert "Point --data to the folder" in done.stderr
     assert "2 guessed" in done.stdout
 

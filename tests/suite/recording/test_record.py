@@ -240,6 +240,7 @@ def server(tmp_path: Path) -> Iterator[Server]:
     made.kill()
 
 
+@pytest.mark.heavy
 def test_a_server_that_dies_and_comes_back_ends_up_with_everything_once(server: Server, tmp_path: Path):
     runs = tmp_path / "runs"
     ids = chosen(write_runs(runs))
