@@ -8,7 +8,6 @@ fairseq's own functions to do it. A step's random numbers are seeded by its numb
 import dataclasses
 import functools
 import math
-import statistics
 import time
 from pathlib import Path
 from typing import Any
@@ -25,6 +24,7 @@ from jobs.metrics.perplexity import perplexity
 from jobs.tasks.language import Language
 from jobs.training import checkpoint
 from jobs.training.attempt import Progress, Run
+from jobs.training.cost import Bill
 
 _CURVE_POINTS = 100
 
@@ -47,7 +47,7 @@ class WatchedTrainer(trainer.Trainer):
                 f"The training loss or its gradient is NaN or infinite at step {step} of {steps}."
             ) from error
         self.cost = float(log[COST])
-        self.course.durations.append(time.monotonic() - began)
+        self.course.bill.durations.append(time.monotonic() - began)
         return log
 
     def valid_step(self, sample: Any, raise_oom: bool = False) -> Any:
@@ -65,26 +65,9 @@ class Course:
     def __init__(self, run: Run, task: Language) -> None:
         self.run, self.task = run, task
         self.progress = Progress()
-        self.durations: list[float] = []
+        self.bill = Bill(run)
         self._saved_at = time.monotonic()
-        self._earlier_s = self._earlier_j = 0.0  # wall time and energy of the attempts before this one
         self._previous_best: int | None = None
-
-    @property
-    def wall_s(self) -> float:
-        """Seconds this job has taken so far, over all attempts but for what was lost with a kill."""
-        return self._earlier_s + time.monotonic() - self.run.began
-
-    @property
-    def energy_j(self) -> float | None:
-        """Joules this job has taken so far, counted as `wall_s` is; None without a counter. All processes must ask."""
-        counted = [joules for joules in self.run.processes.gather(self.run.meter.joules()) if joules is not None]
-        return self._earlier_j + sum(counted) if counted else None
-
-    @property
-    def step_s(self) -> float | None:
-        """Median seconds of a step in this attempt, the first one left out."""
-        return statistics.median(self.durations[1:]) if len(self.durations) > 1 else None
 
     def train(self, data: Path) -> None:
         """Run the steps that are left.
@@ -110,7 +93,7 @@ class Course:
         """What fairseq's `validate_and_save` returns: validation losses, and whether to stop."""
         progress, run = self.progress, self.run
         progress.step = watched.get_num_updates()
-        progress.train_s += self.durations[-1]
+        progress.train_s += self.bill.durations[-1]
         self.beat("train", loss=watched.cost)
         step, steps = progress.step, run.spec.steps
         if step % max(1, steps // _CURVE_POINTS) == 0 or step == steps:
@@ -159,7 +142,7 @@ class Course:
                 checkpoint.save(checkpoint.best(self.run.folder.checkpoints, step), document)
 
     def _save(self, watched: WatchedTrainer, epoch_itr: Any) -> None:
-        self.progress.wall_s, self.progress.energy_j = self.wall_s, self.energy_j or 0.0
+        self.bill.note(self.progress)
         document = _state(watched, {"train_iterator": epoch_itr.state_dict()})
         if self.run.processes.leads:
             document["progress"] = dataclasses.asdict(self.progress)
@@ -177,7 +160,7 @@ class Course:
         if document is None:
             return None
         self.progress = Progress(**document["progress"])
-        self._earlier_s, self._earlier_j = self.progress.wall_s, self.progress.energy_j
+        self.bill.resume(self.progress)
         self._previous_best = self.progress.best_step
         self.run.events.write("resumed", step=self.progress.step)
         return self.run.folder.checkpoints / f"step-{self.progress.step}.pt"

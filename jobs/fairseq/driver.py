@@ -11,7 +11,6 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import nn
 
 from jobs import registry
@@ -24,8 +23,7 @@ from jobs.metrics.perplexity import perplexity
 from jobs.tasks.language import Language
 from jobs.training import checkpoint
 from jobs.training.attempt import Run
-from jobs.training.cost import peak_bytes, step_flops
-from jobs.training.run import build, note_provenance, plug, variant_class
+from jobs.training.run import build, note_provenance, numbers, plug, variant_class
 
 DATA = "fairseq-data"
 """Where in the job's folder the binary corpus lies while the job runs."""
@@ -51,12 +49,13 @@ def execute(run: Run) -> Result:
     course = Course(run, task)
     course.train(data)
     run.events.write("phase", phase="evaluate")
-    numbers = _numbers(course, plain, data) if run.processes.leads else {}
+    found = _numbers(course, plain, data) if run.processes.leads else {}
     run.processes.any(False)
     if run.processes.leads:
         shutil.rmtree(data)
     note_provenance(run, digest)
-    return Result(id=spec.id, attempt=launch.attempt, status="ok", numbers=numbers, cost=_cost(course, plain))
+    bill = course.bill.total(task, plain, course.progress)  # operations are counted in the plain decoder
+    return Result(id=spec.id, attempt=launch.attempt, status="ok", numbers=found, cost=bill)
 
 
 def _task(run: Run) -> Language:
@@ -81,15 +80,7 @@ def _numbers(course: Course, plain: nn.Module, data: Path) -> dict[str, Any]:
     if not all(math.isfinite(row[name]) for row in rows for name in smoothness.METRICS):
         raise NotFinite(f"An over-smoothing metric is not finite after step {step}.")
     course.run.events.write("profile", step=step, rows=rows)
-    named = {metric.name: {"unit": metric.unit, "better": metric.better} for metric in task.metrics}
-    return {
-        "primary": task.metrics[0].name,
-        "metrics": {name: {"value": values[name]} | named[name] for name in named},
-        "steps_done": step,
-        "best_step": course.progress.best_step,
-        "curve": course.progress.curve,
-        "profile": rows,
-    }
+    return numbers(task, course.progress, values, rows)
 
 
 def _test(course: Course, data: Path, weights: Path) -> dict[str, float]:
@@ -105,23 +96,4 @@ def _test(course: Course, data: Path, weights: Path) -> dict[str, float]:
         "perplexity": perplexity(loss),
         "loss": loss,
         "perplexity_sliding": perplexity(cost(course.task.context_window)),
-    }
-
-
-def _cost(course: Course, plain: nn.Module) -> dict[str, Any]:
-    """The result's `cost`, as the shared loop reports it; operations are counted in the plain decoder."""
-    run, step_s = course.run, course.step_s
-    device, batch = run.processes.device, run.spec.global_batch
-    return {
-        "wall_s": course.wall_s,
-        "train_s": course.progress.train_s,
-        "step_s": step_s,
-        "samples_per_s": batch / step_s if step_s else None,
-        "peak_bytes": max(run.processes.gather(peak_bytes(device))),
-        "parameters": sum(p.numel() for p in plain.parameters()),
-        "step_flops": step_flops(course.task, plain, batch) if run.processes.leads else None,
-        "energy_j": course.energy_j,
-        "processes": run.processes.count,
-        "engine": run.spec.engine,
-        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
     }

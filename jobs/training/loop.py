@@ -7,7 +7,6 @@ streams of every process, and what validation has seen so far.
 
 import dataclasses
 import math
-import statistics
 import time
 from collections.abc import Iterator
 from typing import Any, Literal
@@ -24,7 +23,7 @@ from jobs.portion import Portion
 from jobs.training import checkpoint
 from jobs.training.attempt import Progress, Run
 from jobs.training.average import Average
-from jobs.training.cost import peak_bytes
+from jobs.training.cost import Bill
 from jobs.training.engine import Engine, Torch, Weights, autocast
 from jobs.training.order import Order
 from jobs.training.share import Share
@@ -50,29 +49,12 @@ class Trainer:
         self.average = Average(model, task.average) if task.average is not None else None
         task.portion = run.processes.portion if self.engine.solo else Portion()
         self._writer = Writer()
-        self._durations: list[float] = []
+        self.bill = Bill(run)
         self._loss = math.nan
         self._saved_at = time.monotonic()
-        self._earlier_s = self._earlier_j = 0.0  # wall time and energy of the attempts before this one
         self._best: tuple[int, Weights] | None = None  # best weights so far that are not on disk yet
         self._previous_best: int | None = None  # of the checkpoint before the newest
         self._document = document
-
-    @property
-    def wall_s(self) -> float:
-        """Seconds this job has taken so far, over all attempts but for what was lost with a kill."""
-        return self._earlier_s + time.monotonic() - self.run.began
-
-    @property
-    def energy_j(self) -> float | None:
-        """Joules this job has taken so far, counted as `wall_s` is; None without a counter. All processes must ask."""
-        counted = [joules for joules in self.run.processes.gather(self.run.meter.joules()) if joules is not None]
-        return self._earlier_j + sum(counted) if counted else None
-
-    @property
-    def step_s(self) -> float | None:
-        """Median seconds of a step in this attempt, the first one left out."""
-        return statistics.median(self._durations[1:]) if len(self._durations) > 1 else None
 
     def train(self) -> None:
         """Run the steps that are left.
@@ -150,8 +132,8 @@ class Trainer:
         if self.average is not None:
             self.average.update()
         self._loss = loss
-        self._durations.append(time.monotonic() - began)
-        self.progress.train_s += self._durations[-1]
+        self.bill.durations.append(time.monotonic() - began)
+        self.progress.train_s += self.bill.durations[-1]
 
     def _accumulate(self, weight: float, batch: Any, *, last: bool) -> Tensor:
         return self.engine.accumulate(lambda module: self.task.loss(module, batch) * weight, last=last)
@@ -183,10 +165,7 @@ class Trainer:
     def _report(self) -> None:
         """Over-smoothing and costs as events."""
         self.profile()
-        costs = {"peak_bytes": peak_bytes(self.run.processes.device), "energy_j": self.energy_j, "step_s": self.step_s}
-        if self.step_s:
-            costs["samples_per_s"] = self.run.spec.global_batch / self.step_s
-        values = {f"cost/{name}": value for name, value in costs.items() if value is not None}
+        values = {f"cost/{name}": value for name, value in self.bill.so_far().items()}
         self.run.events.write("metrics", step=self.progress.step, values=values)
 
     def _validate(self) -> None:
@@ -204,7 +183,7 @@ class Trainer:
             self._best = (step, snapshot(weights)) if self.run.processes.leads else None
 
     def _save(self) -> None:
-        self.progress.wall_s, self.progress.energy_j = self.wall_s, self.energy_j or 0.0
+        self.bill.note(self.progress)
         document = {
             "progress": dataclasses.asdict(self.progress),
             "model": self.engine.weights(),
@@ -245,7 +224,7 @@ class Trainer:
         if document is None:
             return
         self.progress = Progress(**document["progress"])
-        self._earlier_s, self._earlier_j = self.progress.wall_s, self.progress.energy_j
+        self.bill.resume(self.progress)
         self._previous_best = self.progress.best_step
         self.engine.restore(document["optimizer"])
         if self.average is not None:

@@ -1,16 +1,16 @@
 """One attempt at a job from spec to numbers: load, build, train, evaluate, measure."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import nn
 
 from jobs import provenance, randomness, registry
 from jobs.api import Plug, Task, Variant
 from jobs.contract import JobSpec, Result, write_json
-from jobs.training.attempt import Run
-from jobs.training.cost import peak_bytes, step_flops
+from jobs.metrics import smoothness
+from jobs.training.attempt import Progress, Run
 from jobs.training.loop import Trainer
 
 
@@ -36,9 +36,10 @@ def execute(run: Run) -> Result:
     run.events.write("phase", phase="train")
     task.fit(model, trainer.engine.optimizer, trainer.train)
     run.events.write("phase", phase="evaluate")
-    numbers = _numbers(run, task, trainer)
+    found = numbers(task, trainer.progress, _tested(run, trainer), trainer.profile())
     note_provenance(run, digest)
-    return Result(id=spec.id, attempt=launch.attempt, status="ok", numbers=numbers, cost=_cost(run, task, trainer))
+    bill = trainer.bill.total(task, trainer.model, trainer.progress, whole=trainer.engine.solo)
+    return Result(id=spec.id, attempt=launch.attempt, status="ok", numbers=found, cost=bill)
 
 
 def variant_class(run: Run) -> type[Variant]:
@@ -66,39 +67,26 @@ def note_provenance(run: Run, digest: str) -> None:
         write_json(run.folder.attempt(run.launch.attempt).provenance, found)
 
 
-def _numbers(run: Run, task: Task, trainer: Trainer) -> dict[str, Any]:
+def numbers(task: Task, progress: Progress, values: Mapping[str, float], rows: list[smoothness.Row]) -> dict[str, Any]:
+    """The result's `numbers` from what the test part gave, `ema_` metrics among it, and the profile."""
+    about = {metric.name: {"unit": metric.unit, "better": metric.better} for metric in task.metrics}
+    about |= {f"ema_{name}": found for name, found in about.items() if f"ema_{name}" in values}
+    return {
+        "primary": task.metrics[0].name,
+        "metrics": {name: {"value": values[name]} | found for name, found in about.items()},
+        "steps_done": progress.step,
+        "best_step": progress.best_step,
+        "curve": progress.curve,
+        "profile": rows,
+    }
+
+
+def _tested(run: Run, trainer: Trainer) -> dict[str, float]:
+    """Every metric on the test part, and again under `ema_<metric>` where the weights were averaged."""
     values = trainer.evaluate("test")
-    named = {metric.name: {"unit": metric.unit, "better": metric.better} for metric in task.metrics}
     if trainer.average is not None:
         with trainer.average.in_place():
             values |= {f"ema_{name}": value for name, value in trainer.evaluate("test").items()}
-        named |= {f"ema_{name}": about for name, about in named.items()}
     step = trainer.progress.step
     run.events.write("metrics", step=step, values={f"test/{name}": value for name, value in values.items()})
-    return {
-        "primary": task.metrics[0].name,
-        "metrics": {name: {"value": values[name]} | named[name] for name in named},
-        "steps_done": step,
-        "best_step": trainer.progress.best_step,
-        "curve": trainer.progress.curve,
-        "profile": trainer.profile(),
-    }
-
-
-def _cost(run: Run, task: Task, trainer: Trainer) -> dict[str, Any]:
-    """The result's `cost`: sums and maxima over all processes."""
-    device, spec, step_s = run.processes.device, run.spec, trainer.step_s
-    counts = trainer.engine.solo  # in every process: layers that normalise over all of them wait for each other
-    return {
-        "wall_s": trainer.wall_s,
-        "train_s": trainer.progress.train_s,
-        "step_s": step_s,
-        "samples_per_s": spec.global_batch / step_s if step_s else None,
-        "peak_bytes": max(run.processes.gather(peak_bytes(device))),
-        "parameters": sum(getattr(p, "ds_numel", p.numel()) for p in trainer.model.parameters()),
-        "step_flops": step_flops(task, trainer.model, spec.global_batch) if counts else None,
-        "energy_j": trainer.energy_j,
-        "processes": run.processes.count,
-        "engine": spec.engine,
-        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
-    }
+    return values
