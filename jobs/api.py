@@ -190,6 +190,8 @@ class Task(ABC):
     """Data-loading processes that an evaluation may start; set before training."""
     repeats: int = 1
     """Repeated augmentation: how often an epoch visits each sample it draws."""
+    pairs: bool = False
+    """Whether the samples of a forward pass are paired, so that micro-batches must be even."""
     average: float | None = None
     """Decay of an exponential moving average of the weights, tested beside them as `ema_<metric>`."""
     evaluate_every: int | None = None

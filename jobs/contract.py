@@ -164,7 +164,11 @@ class JobSpec(_Document):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Launch(_Document):
-    """How one attempt is started: what must not decide a number, but for dropout's draws, which follow the split."""
+    """How one attempt is started: what must not decide a number.
+
+    But for what follows the split of a batch by its nature: the draws of dropout and drop-path, mixup and cutmix, batch
+    normalisation, sampled clusters of a graph.
+    """
 
     attempt: int
     runtime: str = "local"

@@ -30,13 +30,13 @@ def generator(seed: int, *place: int | str) -> torch.Generator:
 
 
 def state() -> dict[str, Any]:
-    """The states of all global streams, as plain types and tensors."""
+    """The states of the global streams, the current device's among them, as plain types and tensors."""
     name, keys, position, has_gauss, gauss = numpy.random.get_state()
     return {
         "python": random.getstate(),
         "numpy": (name, torch.from_numpy(numpy.asarray(keys, "int64")), position, has_gauss, gauss),
         "torch": torch.get_rng_state(),
-        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+        "cuda": torch.cuda.get_rng_state() if torch.cuda.is_available() else None,
     }
 
 
@@ -46,8 +46,8 @@ def restore(saved: dict[str, Any]) -> None:
     name, keys, position, has_gauss, gauss = saved["numpy"]
     numpy.random.set_state((name, keys.numpy().astype("uint32"), position, has_gauss, gauss))
     torch.set_rng_state(saved["torch"])
-    if saved["cuda"] and torch.cuda.is_available():
-        torch.cuda.set_rng_state_all(saved["cuda"])
+    if saved["cuda"] is not None and torch.cuda.is_available():
+        torch.cuda.set_rng_state(saved["cuda"])
 
 
 @contextmanager

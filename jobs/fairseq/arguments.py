@@ -92,7 +92,7 @@ def training(spec: JobSpec, launch: Launch, task: Language, *, data: Path, folde
         *("--weight-decay", str(task.weight_decay), "--clip-norm", str(task.clip or 0.0)),
         *_schedule(task, spec.steps),
         *("--batch-size", str(blocks), "--update-freq", str(passes), "--required-batch-size-multiple", "1"),
-        *("--max-update", str(spec.steps), "--seed", str(spec.seed), "--num-workers", str(launch.workers)),
+        *("--max-update", str(spec.steps), "--seed", str(spec.seed), "--num-workers", "0"),
         *("--best-checkpoint-metric", "cost", "--save-dir", str(folder.checkpoints)),
         *("--distributed-world-size", str(launch.processes), "--ddp-backend", "legacy_ddp"),
         "--load-checkpoint-on-all-dp-ranks",  # what fairseq would broadcast, torch.load refuses

@@ -20,14 +20,16 @@ PARTS = {"train": "train", "valid": "val", "test": "test"}
 """fairseq's names of the parts, and ours."""
 
 
-def write(corpus: Corpus, folder: Path) -> None:
-    """Write `corpus` to `folder`, all of it or nothing; a folder that is there already is kept.
+def write(corpus: Corpus, folder: Path, digest: str) -> None:
+    """Write `corpus` to `folder`, all of it or nothing; a folder made of data of the same `digest` is kept.
 
     Raises:
         DataError: fairseq numbers the words in another way.
     """
-    if folder.exists():
+    stamp = folder / "digest.txt"
+    if stamp.exists() and stamp.read_text(encoding="ascii") == digest:
         return
+    shutil.rmtree(folder, ignore_errors=True)
     aside = folder.with_name(f".{folder.name}")
     shutil.rmtree(aside, ignore_errors=True)
     aside.mkdir(parents=True)
@@ -38,6 +40,7 @@ def write(corpus: Corpus, folder: Path) -> None:
         raise DataError(f"fairseq numbers the words differently from number {first} on ({corpus.words[first]!r}).")
     for part, ours in PARTS.items():
         _write_part(corpus.streams[ours][1:], aside / part, len(corpus.words))
+    (aside / stamp.name).write_text(digest, encoding="ascii")
     aside.rename(folder)
 
 

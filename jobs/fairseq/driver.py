@@ -42,7 +42,7 @@ def execute(run: Run) -> Result:
     plain = build(task, plug(spec, variant_class(run)), spec.seed)
     data = run.folder.root / DATA
     if run.processes.leads:
-        binary.write(task.corpus, data)
+        binary.write(task.corpus, data, digest)
     run.processes.any(False)  # everybody waits for the corpus
     note_provenance(run, digest)
     run.events.write("phase", phase="train")

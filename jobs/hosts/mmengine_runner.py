@@ -4,6 +4,7 @@ Seeding, weights, checkpoints and logs are the job's affair, so the Runner is ke
 number, touches no weight and leaves no file.
 """
 
+import functools
 import itertools
 import tempfile
 from collections.abc import Callable
@@ -96,21 +97,25 @@ class Evaluation:
     every picture counts once.
     """
 
-    def __init__(self, model: nn.Module, parts: Parts) -> None:
-        self.model = model
+    def __init__(self, model: nn.Module, parts: Parts, workers: int = 0) -> None:
+        self.model, self.parts, self.workers = model, parts, workers
         self._hook = Beat()
         self._runner = _runner(
             model,
-            val_dataloader=_loader(parts.val, parts.batch),
+            val_dataloader=_loader(parts.val, parts.batch, workers),
             val_cfg={},
             val_evaluator=_metric(),
-            **self._tests(parts.test, parts.batch),
+            **self._tests(parts.test),
         )
-        self._scaled = _runner(SegTTAModel(model), **self._tests(parts.scaled, parts.batch))
 
-    def _tests(self, dataset: Any, batch: int) -> dict[str, Any]:
+    @functools.cached_property
+    def _scaled(self) -> JobRunner:
+        """A Runner over the test part at several scales, for those who ask."""
+        return _runner(SegTTAModel(self.model), **self._tests(self.parts.scaled))
+
+    def _tests(self, dataset: Any) -> dict[str, Any]:
         return {
-            "test_dataloader": _loader(dataset, batch),
+            "test_dataloader": _loader(dataset, self.parts.batch, self.workers),
             "test_cfg": {},
             "test_evaluator": _metric(),
             "custom_hooks": [self._hook],
@@ -154,11 +159,13 @@ def _runner(model: nn.Module, **loops: Any) -> JobRunner:
         )
 
 
-def _loader(dataset: Any, batch: int) -> Any:
+def _loader(dataset: Any, batch: int, workers: int = 0) -> Any:
     """Pictures in order, dealt out to the processes of the job; draws nothing from the global random stream."""
     sampler = DefaultSampler(dataset, shuffle=False, seed=0)
     generator = torch.Generator()
-    return DataLoader(dataset, batch, sampler=sampler, collate_fn=pseudo_collate, generator=generator)
+    return DataLoader(
+        dataset, batch, sampler=sampler, collate_fn=pseudo_collate, generator=generator, num_workers=workers
+    )
 
 
 def _metric() -> list[Any]:

@@ -120,7 +120,8 @@ def _ready(rows: Rows, shape: tuple[int, int], dtype: torch.dtype) -> Tensor:
 
 def _multiply(matrix: Tensor, v: Tensor) -> Tensor:
     """The kernel: v in matrix's precision, the product in v's."""
-    product: Tensor = torch.ops.unsmooth.compressed_mm(matrix, v.to(matrix.dtype))
+    with torch.autocast(v.device.type, enabled=False):  # which would cast the matrix, and knows no sparse kernel for it
+        product: Tensor = torch.ops.unsmooth.compressed_mm(matrix, v.to(matrix.dtype))
     return product.to(v.dtype)
 
 

@@ -161,6 +161,7 @@ class Classification(Task):
         folder = self.folder if data == "imagefolder" else data
         self._pictures, digest = images.load(data, folder, root, view)
         self._mix = mixing(self.mixup, self.cutmix, self.label_smoothing, self._pictures.classes)
+        self.pairs = self._mix is not None
         self._shifts: shifts.Shifts | None = None
         if data == "imagenet" and root is not None and isinstance(self._pictures, images.Folder):
             self._shifts = shifts.Shifts(root, self._pictures)

@@ -43,7 +43,7 @@ class Graph(Task):
         convolution_decay: the same for the blocks between the linear maps; null: weight_decay.
         normalisation: symmetric (S) or row (P); not of gat.
         features: published (rows with sum 1 for word counts, otherwise raw), row or raw.
-        patience: epochs without a better validation loss before stopping; 0 means never.
+        patience: validations, one an epoch, without a better validation loss before stopping; 0 means never.
         heads: attention heads of gat; they share the width.
         alpha: share of the first block's input in every block of gcnii and appnp, in [0, 1].
         lam: how slowly gcnii's linear maps tend to the identity, > 0.
@@ -122,6 +122,8 @@ class Graph(Task):
             self._sampler = subgraphs.Clusters(self._graph, given["clusters"])
         elif given["sampling"] == "neighbour":
             self._sampler = subgraphs.Neighbourhoods(self._graph, given["hops"], given["fanout"], seed)
+        if self._sampler:
+            self.evaluate_every = max(1, self.samples() // self.global_batch)
         if data in _BINARY:
             self.metrics = (_ROC_AUC, _ACCURACY, _LOSS)
         return digest

@@ -175,7 +175,7 @@ class Segmentation(Task):
         from jobs.hosts.mmengine_runner import Evaluation
 
         if self._evaluation is None or self._evaluation.model is not model:
-            self._evaluation = Evaluation(model, self._parts)
+            self._evaluation = Evaluation(model, self._parts, self.workers)
         found: dict[str, float] = self._evaluation.run(part, beat)
         if part == "test" and self.multi_scale:
             with randomness.lent(self._seed, "scales"):

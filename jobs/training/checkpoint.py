@@ -67,6 +67,13 @@ def newest(folder: Path) -> tuple[dict[str, Any] | None, list[Path]]:
     return None, damaged
 
 
+def tidy(folder: Path, damaged: list[Path]) -> None:
+    """Remove damaged checkpoints, which must not count among the newest, and what killed processes half wrote."""
+    for path in [*damaged, *folder.glob(".*.pt.*")]:
+        _sum(path).unlink(missing_ok=True)
+        path.unlink(missing_ok=True)
+
+
 def _sum(path: Path) -> Path:
     return path.with_name(path.name + ".sha256")
 

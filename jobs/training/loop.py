@@ -27,6 +27,7 @@ from jobs.training.cost import Bill
 from jobs.training.engine import Engine, Torch, Weights, autocast
 from jobs.training.order import Order
 from jobs.training.share import Share
+from jobs.training.stop import leave_stopping_to_the_job
 from jobs.training.writer import Writer, snapshot
 
 _CURVE_POINTS = 100
@@ -65,13 +66,12 @@ class Trainer:
         """
         self._resume()
         self.model.train()
-        with self.run.stop.at_step_end():
+        with self.run.stop.at_step_end(), self._writer:
             for batches in self._batches():
                 self._step(batches)
                 self._after_step()
                 if self.progress.finished:
                     break
-        self._writer.wait()
         self.run.processes.any(False)  # everybody waits for the best weights to be on disk
         self._select()
 
@@ -116,6 +116,7 @@ class Trainer:
                 num_workers=self.run.launch.workers,
                 generator=torch.Generator(),  # a loader draws when it starts, which would shift the stream on resuming
                 pin_memory=self.run.processes.device.type == "cuda",
+                worker_init_fn=leave_stopping_to_the_job,
             )
         )
 
@@ -156,7 +157,6 @@ class Trainer:
         if self.progress.finished or stop or self.run.processes.any(due):
             self._save()
         if stop and not self.progress.finished:
-            self._writer.wait()
             raise Preempted(f"Stopped after step {step} of {steps}; the checkpoint is written.")
 
     def _beat(self, phase: str, **fields: float) -> None:
@@ -217,6 +217,8 @@ class Trainer:
         document, damaged = checkpoint.newest(self.run.folder.checkpoints)
         for path in damaged:
             print(f"Checkpoint {path.name} is damaged (its checksum does not match); an earlier state is used.")
+        if self.run.processes.leads:
+            checkpoint.tidy(self.run.folder.checkpoints, damaged)
         return document
 
     def _resume(self) -> None:
@@ -230,7 +232,9 @@ class Trainer:
         if self.average is not None:
             self.average.restore(document["average"])
         streams = document["streams"]
-        if len(streams) == self.run.processes.count:
+        if self.task.full_batch:  # every process draws the same
+            randomness.restore(streams[0])
+        elif len(streams) == self.run.processes.count:
             randomness.restore(streams[self.run.processes.rank])
         else:
             place = ("train", self.progress.step, self.run.processes.rank)

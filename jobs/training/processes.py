@@ -10,6 +10,9 @@ from torch.nn.parallel import DistributedDataParallel
 
 from jobs.portion import Portion
 
+_PATIENCE = timedelta(hours=1)
+"""How long a process waits for another; the supervisor's heartbeat and limits end a hanging job long before."""
+
 
 class Processes:
     """This process's place among the job's processes; a job of one process needs no group."""
@@ -23,7 +26,7 @@ class Processes:
             torch.cuda.set_device(self.device)
         if self.count > 1:
             backend = "nccl" if self.device.type == "cuda" else "gloo"
-            distributed.init_process_group(backend, timeout=timedelta(minutes=10))
+            distributed.init_process_group(backend, timeout=_PATIENCE)
 
     def join(self) -> None:
         """Make sure that there is a group, of one process if need be: DeepSpeed asks for one."""

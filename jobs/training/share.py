@@ -23,6 +23,8 @@ class Share(Dataset[list[Any]]):
         self.start = 0 if task.full_batch else processes.rank * (batch // ranks)
         self.size = batch // ranks
         self.micro = min(launch.micro_batch or self.size, self.size)
+        if task.pairs:
+            self.micro = max(2, self.micro - self.micro % 2)
 
     def __getitem__(self, draws: list[Draw]) -> list[tuple[float, Any]]:
         """(weight, micro-batch) pairs whose weights add up to 1."""

@@ -8,6 +8,11 @@ from types import FrameType
 from jobs.errors import Preempted
 
 
+def leave_stopping_to_the_job(worker: int) -> None:
+    """Make a data-loading process deaf to SIGTERM, which goes to the whole group; it ends with the job's process."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+
+
 class Stop:
     """Whether this process was asked to stop."""
 

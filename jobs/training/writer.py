@@ -5,9 +5,11 @@ At most one is being written; the next waits for it, so that a kill costs the st
 
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any
+from typing import Any, Self
 
 from torch import Tensor
+
+from jobs.errors import Preempted
 
 
 class Writer:
@@ -16,6 +18,16 @@ class Writer:
     def __init__(self) -> None:
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="checkpoint")
         self._last: Future[None] | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        """Let what is being written be finished, whatever ended the block."""
+        if error is None or isinstance(error, Preempted):
+            self.wait()
+        else:
+            self._pool.shutdown()
 
     def submit(self, write: Callable[[], None]) -> None:
         """Run `write` in the background, after what is being written now."""

@@ -71,7 +71,11 @@ class Zero:
             whole[name] = whole[names[parameter]]
         return whole
 
+    @torch.no_grad()
     def adopt(self, weights: Weights) -> None:
+        self._link()
+        for name, parameter in self.model.named_parameters():  # the master copies, which `weights` reads in stage 3
+            self._give(parameter, None, weights[name])
         with _deepspeed().zero.GatheredParameters(
             list(self.model.parameters()), modifier_rank=0, enabled=not self.solo
         ):
@@ -95,6 +99,7 @@ class Zero:
         ]
         return {"state": state, "param_groups": groups}
 
+    @torch.no_grad()
     def restore(self, state: dict[str, Any]) -> None:
         entries = state["state"]
         if not entries:
@@ -135,8 +140,8 @@ class Zero:
             found = self._engine.optimizer.get_full_hp_param(parameter, name)
         return found.view(getattr(parameter, "ds_shape", parameter.shape))
 
-    def _give(self, parameter: Any, name: str, value: Tensor) -> None:
-        """Set this process's fragment of an entry of the optimizer state."""
+    def _give(self, parameter: Any, name: str | None, value: Tensor) -> None:
+        """Set this process's fragment of a weight (None) or of an entry of its optimizer state."""
         value = value.to(parameter.device)
         if self.solo:
             parameter.set_full_hp_param(value, name)

@@ -6,8 +6,10 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 
 from jobs.contract import JobFolder, JobSpec, Result, read_events
+from jobs.training import checkpoint
 from tests.jobs import tiny
 
 pytestmark = pytest.mark.heavy
@@ -27,25 +29,31 @@ def trained(folder: Path, job: JobSpec, *, processes: int) -> tuple[JobFolder, R
 
 
 @pytest.fixture(scope="module")
-def alone(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[list[float], Result]]:
-    """Curve and result of one process with PyTorch's own optimizer, by task."""
+def alone(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[JobFolder, Result]]:
+    """Folder and result of one process with PyTorch's own optimizer, by task."""
     found = {}
     for task in ("classification", "language"):
         folder, result = trained(tmp_path_factory.mktemp(task), tiny.spec(task, "neutreno"), processes=1)
-        found[task] = curve(folder), result
+        found[task] = folder, result
     return found
 
 
 @pytest.mark.parametrize(("task", "engine"), ENGINES)
 def test_zero_on_two_processes_trains_as_one_process_does(
-    task: str, engine: str, alone: dict[str, tuple[list[float], Result]], tmp_path: Path
+    task: str, engine: str, alone: dict[str, tuple[JobFolder, Result]], tmp_path: Path
 ) -> None:
     folder, result = trained(tmp_path, tiny.spec(task, "neutreno", engine=engine), processes=2)
-    expected, alone_result = alone[task]
+    alone_folder, alone_result = alone[task]
+    expected = curve(alone_folder)
     assert curve(folder) == pytest.approx(expected, rel=1e-5)
     for name, metric in alone_result.numbers["metrics"].items():
         assert result.numbers["metrics"][name]["value"] == pytest.approx(metric["value"], rel=1e-4)
-    assert (folder.checkpoints / "final.pt").exists()
+    final, best = (checkpoint.load(folder.checkpoints / "final.pt"), result.numbers["best_step"])
+    assert final is not None
+    expected_weights = checkpoint.load(alone_folder.checkpoints / "final.pt")
+    assert expected_weights is not None and best == alone_result.numbers["best_step"]
+    for name, tensor in expected_weights["model"].items():
+        torch.testing.assert_close(final["model"][name], tensor, rtol=1e-3, atol=1e-4)
 
 
 def ranks(folder: JobFolder) -> list[int]:
@@ -94,7 +102,7 @@ def test_a_killed_rank_ends_the_job_in_seconds_and_resuming_gives_the_same_numbe
 
 
 def test_a_job_resumes_on_another_number_of_processes_and_another_engines_checkpoint(
-    alone: dict[str, tuple[list[float], Result]], tmp_path: Path
+    alone: dict[str, tuple[JobFolder, Result]], tmp_path: Path
 ) -> None:
     """Without dropout the mathematics is the same, so only rounding may differ."""
     job = tiny.spec("language", "neutreno", engine="zero3")
@@ -114,3 +122,20 @@ def test_a_job_resumes_on_another_number_of_processes_and_another_engines_checkp
     assert result.numbers["metrics"]["loss"]["value"] == pytest.approx(
         expected.numbers["metrics"]["loss"]["value"], rel=1e-5
     )
+
+
+def test_a_full_batch_job_resumes_on_one_process_with_the_same_dropout(tmp_path: Path) -> None:
+    """Every process draws the same on one graph, so that their number may change in the middle of a stream."""
+    arguments = {**tiny.SETTINGS["graph"].arguments, "dropout": 0.5}
+    job = tiny.spec("graph", "neutreno", steps=40, arguments=arguments)
+    _, expected = trained(tmp_path / "one", job, processes=1)
+    folder = tiny.place(tmp_path / "two", job, processes=2, checkpoint_s=0.0)
+    process = tiny.start(folder, processes=2)
+    tiny.wait_for(lambda: done(folder, 1) >= 3, process)
+    for pid in ranks(folder):
+        os.kill(pid, signal.SIGKILL)
+    process.communicate(timeout=60)
+    folder, result = trained(tmp_path / "two", job, processes=1)
+    assert "resumed" in [event["kind"] for _, event in read_events(folder.attempt(2).events)]
+    for name, metric in expected.numbers["metrics"].items():
+        assert result.numbers["metrics"][name]["value"] == pytest.approx(metric["value"], rel=1e-5)

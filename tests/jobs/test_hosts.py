@@ -152,6 +152,19 @@ def test_a_model_can_be_copied_after_use(host: str) -> None:
     assert all(parameter.grad is None for parameter in model.parameters())
 
 
+@pytest.mark.parametrize("host", HOSTS)
+def test_a_loss_in_bfloat16_is_near_the_one_in_float32(host: str) -> None:
+    task = tiny.loaded(host)
+    batch = tiny.draws(task, host)
+    model = tiny.built(task, "centered")
+    expected, _ = tiny.gradients(task, model, batch)
+    with torch.autocast("cpu", torch.bfloat16):
+        loss, found = tiny.gradients(task, model, batch)
+    assert loss.dtype == torch.float32
+    torch.testing.assert_close(loss, expected, rtol=0.05, atol=0.05)
+    assert all(gradient is not None and gradient.isfinite().all() for gradient in found.values())
+
+
 @pytest.mark.parametrize("variant", ["neutreno", "value_residual", "centered"])
 @pytest.mark.parametrize("host", HOSTS)
 def test_activation_checkpointing_changes_no_gradient(host: str, variant: str) -> None:

@@ -61,12 +61,13 @@ def test_a_job_killed_in_training_resumes_to_the_same_numbers(task: str, tmp_pat
     assert json.dumps(result.numbers) == json.dumps(expected.numbers)
 
 
-def test_sigterm_writes_a_checkpoint_and_exits_75(tmp_path: Path) -> None:
-    job = tiny.spec("graph", "neutreno", steps=100_000)
-    folder = tiny.place(tmp_path, job, checkpoint_s=1e9)
+@pytest.mark.parametrize(("task", "workers"), [("graph", 0), ("language", 2)])
+def test_sigterm_to_the_whole_group_writes_a_checkpoint_and_exits_75(task: str, workers: int, tmp_path: Path) -> None:
+    job = tiny.spec(task, "neutreno", steps=100_000)
+    folder = tiny.place(tmp_path, job, checkpoint_s=1e9, workers=workers)
     process = tiny.start(folder)
     tiny.wait_for(lambda: len(steps(folder, 1)) >= 4, process)
-    process.terminate()
+    os.killpg(process.pid, signal.SIGTERM)
     log, _ = process.communicate(timeout=60)
     assert process.returncode == EXIT_PREEMPTED, log
     assert kinds(folder, 1)[-2:] == ["checkpoint", "preempted"]

@@ -48,3 +48,14 @@ def test_best_weights_live_as_long_as_a_checkpoint_refers_to_them(tmp_path: Path
     checkpoint.drop_best(tmp_path, keep=(3, 5))
     assert sorted(path.name for path in tmp_path.glob("best-*.pt")) == ["best-3.pt", "best-5.pt"]
     assert checkpoint.load(checkpoint.best(tmp_path, 3)) == {"step": 3}
+
+
+def test_damaged_checkpoints_and_half_written_files_are_cleared_away(tmp_path: Path) -> None:
+    for step in (1, 2):
+        checkpoint.save_step(tmp_path, step, {"step": step})
+    (tmp_path / "step-2.pt").write_bytes(b"damage")
+    (tmp_path / ".step-3.pt.4711").write_bytes(b"half")
+    document, damaged = checkpoint.newest(tmp_path)
+    checkpoint.tidy(tmp_path, damaged)
+    assert document == {"step": 1}
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["step-1.pt", "step-1.pt.sha256"]

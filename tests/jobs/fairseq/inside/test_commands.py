@@ -32,7 +32,7 @@ def test_the_binary_corpus_is_fairseq_preprocess_s_byte_for_byte(tmp_path: Path)
     words = ["--only-source", "--destdir", str(theirs), "--workers", "1"]
     words += [word for part in binary.PARTS for word in (f"--{part}pref", str(tmp_path / part))]
     preprocess.main(options.get_preprocessing_parser().parse_args(words))
-    binary.write(text.build(lines), folder)
+    binary.write(text.build(lines), folder, "digest")
     for path in sorted(folder.iterdir()):
         assert path.read_bytes() == (theirs / path.name).read_bytes(), path.name
     assert len(list(folder.iterdir())) == 7
@@ -43,7 +43,7 @@ def scored(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """A corpus in binary form and an untrained model's checkpoint, as eval-lm reads them."""
     folder = tmp_path_factory.mktemp("scored")
     corpus = text.build(formula.lines())
-    binary.write(corpus, folder / "data")
+    binary.write(corpus, folder / "data", "digest")
     task = language()
     cfg = trained_with(task)
     cfg.task.data = str(folder / "data")
