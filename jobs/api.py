@@ -190,6 +190,8 @@ class Task(ABC):
     """Data-loading processes that an evaluation may start; set before training."""
     repeats: int = 1
     """Repeated augmentation: how often an epoch visits each sample it draws."""
+    further: Mapping[str, str] = {}
+    """Digests of data that are read beside the data set and on which its own metrics do not depend, by name."""
     pairs: bool = False
     """Whether the samples of a forward pass are paired, so that micro-batches must be even."""
     average: float | None = None

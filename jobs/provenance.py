@@ -4,6 +4,7 @@ import hashlib
 import os
 import platform
 import sys
+from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -17,8 +18,11 @@ _FRAMEWORKS = ("timm", "torch_geometric", "mmengine", "mmsegmentation", "mmcv-li
 _PACKAGES = ("torch", "numpy", *_FRAMEWORKS)
 
 
-def describe(folder: JobFolder, spec: JobSpec, launch: Launch, digest: str) -> dict[str, Any]:
-    """The content of provenance.json; call it at the end, when every module that decides a number is imported."""
+def describe(folder: JobFolder, spec: JobSpec, launch: Launch, digests: Mapping[str, str]) -> dict[str, Any]:
+    """The content of provenance.json; call it at the end, when every module that decides a number is imported.
+
+    `digests` has the data set's under "digest".
+    """
     return {
         "git": launch.git,
         "code": imported_code(),
@@ -26,7 +30,7 @@ def describe(folder: JobFolder, spec: JobSpec, launch: Launch, digest: str) -> d
         "python": platform.python_version(),
         "platform": platform.platform(),
         "hardware": _hardware(),
-        "data": {"name": spec.data, "split": spec.split, "digest": digest},
+        "data": {"name": spec.data, "split": spec.split, **digests},
         "threads": spec.threads,
         "runtime": launch.runtime,
         "image": launch.image,

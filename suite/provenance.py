@@ -56,7 +56,7 @@ def changed_data(folder: JobFolder, *, data_root: Path | None = None) -> str | N
     noted = _recorded(folder, data_path)
     if not noted:
         return None
-    now = _listed_now((data_root or Path(noted["root"])).absolute() / noted["place"])
+    now = _listed_now((data_root or Path(noted["root"])).absolute() / noted["place"], noted["name"])
     return None if now is None or now.same(noted) else f"the data set {noted['name']} has changed since"
 
 
@@ -66,7 +66,7 @@ def note_data(attempt: AttemptFolder, spec: JobSpec, data_root: str | None) -> N
     if data_root is None or place is None:
         return
     try:
-        listed = Listing.of(Path(data_root) / place)
+        listed = Listing.of(Path(data_root) / place, functools.partial(sets.concerns, spec.data))
         stated = listed.to_dict() if listed is not None else None
     except OSError:  # the job will say what it cannot read
         return
@@ -105,9 +105,9 @@ def _sha256_now(path: Path) -> str | None:
 
 
 @functools.cache
-def _listed_now(place: Path) -> Listing | None:
+def _listed_now(place: Path, name: str) -> Listing | None:
     try:
-        return Listing.of(place)
+        return Listing.of(place, functools.partial(sets.concerns, name))
     except OSError:
         return None
 

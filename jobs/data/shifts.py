@@ -66,16 +66,14 @@ class Shifts:
         """What `evaluate` returns."""
         return tuple(metric for name in self._present() for metric in _METRICS[name])
 
-    def digest(self, imagenet: str) -> str:
-        """SHA-256 over ImageNet's own digest and the pictures' names, for A and R with their sizes.
-
-        Without any shifted set it is ImageNet's own.
+    def digest(self) -> str:
+        """SHA-256 over the pictures' names, for A and R with their sizes.
 
         Raises:
             DataError: a class is unknown, or ImageNet-C is incomplete.
         """
         lines = [line for name in self._present() for line in self._lines(name)]
-        return digest_bytes("".join([imagenet, *lines]).encode()) if lines else imagenet
+        return digest_bytes("".join(lines).encode())
 
     def evaluate(self, scores: Scores) -> dict[str, float]:
         """Every metric by name."""

@@ -44,7 +44,7 @@ def execute(run: Run) -> Result:
     if run.processes.leads:
         binary.write(task.corpus, data, digest)
     run.processes.any(False)  # everybody waits for the corpus
-    note_provenance(run, digest)
+    note_provenance(run, task, digest)
     run.events.write("phase", phase="train")
     course = Course(run, task)
     course.train(data)
@@ -53,7 +53,7 @@ def execute(run: Run) -> Result:
     run.processes.any(False)
     if run.processes.leads:
         shutil.rmtree(data)
-    note_provenance(run, digest)
+    note_provenance(run, task, digest)
     bill = course.bill.total(task, plain, course.progress)  # operations are counted in the plain decoder
     return Result(id=spec.id, attempt=launch.attempt, status="ok", numbers=found, cost=bill)
 

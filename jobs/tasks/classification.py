@@ -166,7 +166,7 @@ class Classification(Task):
         if data == "imagenet" and root is not None and isinstance(self._pictures, images.Folder):
             self._shifts = shifts.Shifts(root, self._pictures)
             self.metrics = (*type(self).metrics, *self._shifts.metrics)
-            digest = self._shifts.digest(digest)
+            self.further = {"shifts": self._shifts.digest()}
         return digest
 
     def build(self, plug: Plug) -> nn.Module:

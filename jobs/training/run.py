@@ -32,12 +32,12 @@ def execute(run: Run) -> Result:
     model.to(run.processes.device)
     randomness.seed_all(spec.seed, "train", 0 if task.full_batch else run.processes.rank)
     trainer = Trainer(run, task, model)
-    note_provenance(run, digest)
+    note_provenance(run, task, digest)
     run.events.write("phase", phase="train")
     task.fit(model, trainer.engine.optimizer, trainer.train)
     run.events.write("phase", phase="evaluate")
     found = numbers(task, trainer.progress, _tested(run, trainer), trainer.profile())
-    note_provenance(run, digest)
+    note_provenance(run, task, digest)
     bill = trainer.bill.total(task, trainer.model, trainer.progress, whole=trainer.engine.solo)
     return Result(id=spec.id, attempt=launch.attempt, status="ok", numbers=found, cost=bill)
 
@@ -60,10 +60,10 @@ def build(task: Task, make: Plug, seed: int) -> nn.Module:
     return task.build(make)
 
 
-def note_provenance(run: Run, digest: str) -> None:
+def note_provenance(run: Run, task: Task, digest: str) -> None:
     """Written before training, for whoever resumes it, and again when all that decides a number is imported."""
     if run.processes.leads:
-        found = provenance.describe(run.folder, run.spec, run.launch, digest)
+        found = provenance.describe(run.folder, run.spec, run.launch, {**task.further, "digest": digest})
         write_json(run.folder.attempt(run.launch.attempt).provenance, found)
 
 

@@ -69,6 +69,9 @@ def plan(
         output.document(seen.to_dict() | {"probes": probes})
         return
     seen.show()
+    if failed := sum(found.pace is None for found in probes):
+        settings = "1 setting" if failed == 1 else f"{failed} settings"
+        output.say(f"{settings} could not be probed; unless time ran out, their jobs will fail for the same reason.")
     _show_entries(seen)
     if verbose:
         left = {job.id for job in seen.outlook.left}

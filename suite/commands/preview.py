@@ -136,11 +136,13 @@ class Preview:
 
     def _show_estimate(self) -> None:
         estimate = self.estimate
-        hours = f"{estimate.gpu_h:.2g} GPU-hours" if estimate.gpu_h else f"{estimate.core_h:.2g} core-hours"
+        hours = f"{_figure(estimate.gpu_h)} GPU-hours" if estimate.gpu_h else f"{_figure(estimate.core_h)} core-hours"
         walls = ", ".join(f"{duration(wall_s)} {self._room(slots)}" for slots, wall_s in estimate.wall_s.items())
         origins = ", ".join(f"{number} {origin}" for origin, number in estimate.origins.items())
         output.say(f"To spend: {hours}; wall-clock {walls}.")
-        output.say(f"Disk: {estimate.disk_bytes / 1e9:.2g} GB of {free_bytes(self.runs) / 1e9:.3g} GB free.")
+        free = free_bytes(self.runs)
+        enough = "" if estimate.disk_bytes < free else " That is not enough: give --runs a larger disk."
+        output.say(f"Disk: {_figure(estimate.disk_bytes / 1e9)} GB of {_figure(free / 1e9)} GB free.{enough}")
         if estimate.peak_bytes:
             output.say(f"Memory: up to {estimate.peak_bytes / 1e9:.2g} GB a process, as far as it is known.")
         output.say(f"Where the times come from: {origins}.")
@@ -152,6 +154,11 @@ class Preview:
             return f"with {slots} at once"
         number = slots * self.machine.gpus
         return f"on {number} GPU{'s' * (number > 1)}"
+
+
+def _figure(number: float) -> str:
+    """Two digits, or whole numbers from a hundred on."""
+    return f"{number:,.0f}" if number >= 100 else f"{number:.2g}"
 
 
 def _needing(number: int) -> str:

@@ -10,7 +10,7 @@ import dataclasses
 import functools
 import hashlib
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Self
 
@@ -31,10 +31,10 @@ class Listing:
     files: tuple[tuple[str, int, int], ...]
 
     @classmethod
-    def of(cls, folder: Path) -> Self | None:
-        """None where there is no folder, or nothing in it."""
+    def of(cls, folder: Path, counts: Callable[[str], bool] = lambda path: True) -> Self | None:
+        """Of the files whose path `counts`; None where there is no folder, or no such file in it."""
         try:
-            files = tuple(sorted(_files(str(folder))))
+            files = tuple(sorted(file for file in _files(str(folder)) if counts(file[0])))
         except (FileNotFoundError, NotADirectoryError):
             return None
         return cls(folder, files) if files else None

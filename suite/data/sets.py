@@ -145,6 +145,14 @@ def find(name: str) -> DataSet:
     return load()[name]
 
 
+def concerns(name: str, path: str) -> bool:
+    """Whether the file at `path` below the data set's folder is one of it, rather than somebody's note beside it."""
+    found = load().get(name)
+    if found is None or not (found.expected or found.folders):
+        return True
+    return path in found.expected or any(path.startswith(f"{folder}/") for folder in found.folders)
+
+
 def place(name: str, arguments: Mapping[str, Any]) -> str | None:
     """The folder below --data that a job reads, by its data set and task arguments; None: it needs none."""
     if name in load():

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from suite.leaderboard.rows import Metric, Row, Trial, read
 from suite.leaderboard.statistics import DIRECTIONS, SEEDS_TO_RANK, Comparison, Estimate, compare, estimate
+from suite.planning.labels import plain
 from suite.planning.manifest import Manifest
 
 
@@ -93,11 +94,12 @@ def _grouped(rows: Iterable[Row], key: Callable[[Row], str]) -> list[list[Row]]:
 
 
 def _task(rows: Sequence[Row], tier: str) -> Task:
-    settings = _grouped(rows, _place)
+    groups = _grouped(rows, _place)
+    labels = _told_apart([group[0] for group in groups])
     return Task(
         name=rows[0].task,
         metric=next((row.metric for row in rows if row.values()), rows[0].metric),
-        settings=tuple(_setting(group, tier) for group in settings),
+        settings=tuple(_setting(group, label, tier) for group, label in zip(groups, labels, strict=True)),
     )
 
 
@@ -106,7 +108,18 @@ def _place(row: Row) -> str:
     return json.dumps([row.setting, row.upstream], sort_keys=True)
 
 
-def _setting(rows: Sequence[Row], tier: str) -> Setting:
+def _told_apart(rows: Sequence[Row]) -> list[str]:
+    """The labels of settings, one row of each given; those that share one also name the arguments that differ."""
+    labels = []
+    for row in rows:
+        own = row.setting["arguments"]
+        rivals = [other.setting["arguments"] for other in rows if other.label == row.label]
+        differing = [name for name in sorted(own) if any(rival.get(name) != own[name] for rival in rivals)]
+        labels.append(" ".join([row.label, *(f"{name}={plain(own[name])}" for name in differing)]))
+    return labels
+
+
+def _setting(rows: Sequence[Row], label: str, tier: str) -> Setting:
     baseline = next((row for row in rows if row.is_baseline), None)
     mixed = _mixed(rows)
     entries = sorted((_entry(row, baseline, tier, mixed) for row in rows), key=_order)
@@ -116,24 +129,29 @@ def _setting(rows: Sequence[Row], tier: str) -> Setting:
             rank += 1
             entry = dataclasses.replace(entry, rank=rank)
         ranked.append(entry)
-    return Setting(label=rows[0].label, entries=tuple(ranked), mixed=mixed)
+    return Setting(label=label, entries=tuple(ranked), mixed=mixed)
 
 
 def _mixed(rows: Sequence[Row]) -> str | None:
     """What is said of results from several versions of the data.
 
-    Files are compared across all results; what the jobs made of them only within a seed, which may draw the split.
+    What jobs made of the data is compared within a seed, which may draw the split; where it is equal, other files meant
+    the same. Files that nothing vouches for in this way are compared across all results.
     """
     trials = [trial for row in rows for trial in row.finished().values()]
-    seen: dict[object, set[str | None]] = {}
+    read: dict[int, set[str]] = {}
+    vouched: dict[str, set[str]] = {}
     for trial in trials:
-        seen.setdefault("files", set()).add(trial.files)
-        seen.setdefault(trial.seed, set()).add(trial.data)
-    if all(len(versions - {None}) < 2 for versions in seen.values()):
+        if trial.data is not None:
+            read.setdefault(trial.seed, set()).add(trial.data)
+            vouched.setdefault(trial.data, set()).update({trial.files} if trial.files else ())
+    files = {trial.files for trial in trials} - {None}
+    if all(len(digests) < 2 for digests in read.values()) and len(_joined(files, vouched.values())) < 2:
         return None
     return (
         f"These results come from several versions of the data set {rows[0].setting['data']}. Only results of the same"
-        " version are compared, and none is ranked. Run the plan again with --rerun stale."
+        " version are compared, and none is ranked. Run the plan again with --rerun stale, or with --force where none"
+        " is stale."
     )
 
 
@@ -151,8 +169,18 @@ def _alike(one: Trial, other: Trial | None) -> bool:
     """Whether nothing says that two trials had different data."""
     if other is None:
         return False
-    pairs = ((one.data, other.data), (one.files, other.files))
-    return all(left is None or right is None or left == right for left, right in pairs)
+    if one.data is not None and other.data is not None:
+        return one.data == other.data
+    return one.files is None or other.files is None or one.files == other.files
+
+
+def _joined(items: Iterable[str | None], links: Iterable[set[str]]) -> set[frozenset[str | None]]:
+    """The items in groups: those that a link names together are in one."""
+    groups = {frozenset({item}) for item in items}
+    for link in links:
+        touched = {group for group in groups if group & link}
+        groups = (groups - touched) | ({frozenset().union(*touched)} if touched else set())
+    return groups
 
 
 def _entry(row: Row, baseline: Row | None, tier: str, mixed: str | None) -> Entry:

@@ -1,5 +1,6 @@
 """Results whose data have changed since: noted before a job begins, told afterwards, run again on request."""
 
+import functools
 import os
 from pathlib import Path
 
@@ -7,6 +8,8 @@ import pytest
 
 from jobs.contract import JobFolder, read_json
 from suite import provenance
+from suite.data import sets
+from suite.data.fingerprint import Listing
 from suite.planning.plan import Job
 from suite.running import outlook
 from suite.running.agenda import Agenda, Redo
@@ -115,3 +118,16 @@ def test_nothing_is_noted_of_embedded_data_or_without_a_root(root: Path) -> None
     provenance.note_data(attempt, job("ok", data="karate").spec, str(root))
     provenance.note_data(attempt, planned("ok").spec, str(root / "nowhere"))
     assert not provenance.data_path(attempt).exists()
+
+
+def test_a_note_beside_the_files_of_a_known_data_set_does_not_count(tmp_path: Path) -> None:
+    counts = functools.partial(sets.concerns, "camvid")
+    (tmp_path / "train").mkdir()
+    (tmp_path / "train/0.png").write_text("picture")
+    listed = Listing.of(tmp_path, counts)
+    (tmp_path / "NOTES.txt").write_text("mine")
+    again = Listing.of(tmp_path, counts)
+    assert listed is not None and again is not None and again.stamp == listed.stamp
+    (tmp_path / "train/1.png").write_text("picture")
+    more = Listing.of(tmp_path, counts)
+    assert more is not None and more.stamp != listed.stamp

@@ -1,5 +1,6 @@
 """Results of several versions of a data set are shown, said to be so, and not compared."""
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ import pytest
 
 from jobs.contract import JobFolder, write_json
 from suite.data.fingerprint import Listing
-from suite.leaderboard.board import Entry, Setting, build
+from suite.leaderboard.board import Entry, Setting, _told_apart, build
 from suite.leaderboard.page import render
 from suite.leaderboard.tables import comma_separated, markdown
 from suite.planning.manifest import Manifest, PlannedJob
@@ -110,3 +111,27 @@ def test_results_whose_data_have_changed_since_are_marked(
     assert "3 results are stale: their data have changed since" in page
     assert page.count("stale: the data set pydoc has changed since") == 3
     assert "3 results are of data that have changed since." in markdown(board)
+
+
+def test_another_file_beside_the_data_is_of_no_concern_where_jobs_read_the_same(
+    written: tuple[Path, Manifest],
+) -> None:
+    for job in jobs(written[1]):
+        note(written[0], job, digest="a" if job.spec.variant == "softmax" else "b")
+        read(written[0], job, f"the split of seed {job.spec.seed}")
+    setting = language(*written)
+    assert setting.mixed is None
+    assert entry(setting, "neutreno").rank is not None
+
+
+def test_settings_of_one_label_name_the_arguments_that_differ(tmp_path: Path) -> None:
+    rows = [
+        row
+        for task in build(tmp_path, write_runs(tmp_path, seeds=(0, 1))).tasks
+        for setting in task.settings
+        for row in [setting.entries[0].row]
+    ]
+    twin = dataclasses.replace(rows[0], setting={**rows[0].setting, "arguments": {"bands": "equal"}})
+    rival = dataclasses.replace(rows[0], setting={**rows[0].setting, "arguments": {"bands": "falling"}})
+    assert _told_apart([twin, rival]) == [f"{twin.label} bands=equal", f"{twin.label} bands=falling"]
+    assert _told_apart([twin]) == [twin.label]
