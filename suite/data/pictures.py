@@ -30,7 +30,7 @@ class Count:
 def count_classes(folder: Path) -> Count:
     """Pictures of every class folder in `folder`."""
     counted = Count()
-    for entry in _entries(counted, folder, "."):
+    for entry in _entries(counted, folder, folder.name):
         try:
             if entry.is_dir():
                 counted.classes[entry.name] = _count_into(counted, Path(entry.path), entry.name + "/")
