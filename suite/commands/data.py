@@ -46,7 +46,7 @@ def prepare(
     data: Root = None,
     have: Annotated[
         list[Path] | None,
-        typer.Option("--from", help="An archive, or a folder of files, that you have already. Repeatable."),
+        typer.Option("--from", help="An archive, a file out of it, or a folder, that you have already. Repeatable."),
     ] = None,
     sha256: Annotated[
         str | None, typer.Option("--sha256", help="Expect this of a file that has no published checksum.")
@@ -150,9 +150,13 @@ def _root(data: Path | None, *, create: bool = False) -> Path:
     """
     if data is None:
         raise UsageError("--data is missing: give the folder that holds the data sets, or will hold them.")
-    if data.exists() and not data.is_dir():
+    try:
+        there, folder = data.exists(), data.is_dir()
+    except OSError as error:
+        raise UsageError(f"--data {data}: it cannot be read ({error.strerror}). Give a folder that can.") from error
+    if there and not folder:
         raise UsageError(f"--data {data}: it is a file. Give a folder.")
-    if not data.exists() and not create:
+    if not there and not create:
         raise UsageError(f"--data {data}: there is no such folder. `unsmooth data prepare` makes it.")
     return data
 
@@ -171,6 +175,7 @@ def _record(dataset: DataSet, root: Path, report: Report) -> None:
         return
     try:
         after.save()
+        verify.settle(report)
     except OSError as error:
         report.notes.append(f"Nothing was recorded: {after.path} cannot be written ({error.strerror}).")
 

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from suite.data.download import Unreachable
+from suite.data.part import NotPublished
 from suite.data.sets import DataSet
 from suite.errors import DataSetError
 
@@ -38,3 +39,8 @@ def offline(error: Unreachable, dataset: DataSet, root: Path) -> DataSetError:
         f" and run `unsmooth data prepare {dataset.name} --data {root} --from FOLDER`, then `unsmooth data verify"
         f" {dataset.name} --data {root}`."
     )
+
+
+def elsewhere(error: NotPublished, dataset: DataSet) -> DataSetError:
+    """Where to look for a file that its address does not bring."""
+    return DataSetError(f"{error} Look for the published file at {dataset.homepage} and give it with --from.")

@@ -16,9 +16,10 @@ import tarfile
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from pathlib import Path, PurePosixPath
+from typing import IO
 
 from suite.data.sets import Archive
-from suite.data.unpack import Rename, explained, names, read, unpack, untar
+from suite.data.unpack import Rename, explained, names, opened, read, read_on, unpack, untar
 from suite.errors import DataSetError
 
 _TRAINING = re.compile(r"train/(n\d{8})/images/(n\d{8}_(\d+)\.JPEG)$")
@@ -105,15 +106,25 @@ def _ranks(classes: Mapping[str, str]) -> dict[str, int]:
 
 def _imagenet_train(path: Path, into: Path, others: Mapping[str, Path]) -> int:
     count = 0
-    with explained(path), tarfile.open(path) as outer:
+    with explained(path), opened(path) as outer:
         for member in outer:
             match = _CLASS.search(member.name)
             inner = outer.extractfile(member) if match and member.isfile() else None
             if match is None or inner is None:
                 continue
-            with tarfile.open(fileobj=inner) as tar:
+            with _inner(inner, member, path) as tar:
                 count += untar(tar, path, into / "train" / match[1], lambda picture: PurePosixPath(picture).name)
+        read_on(outer)
     return count
+
+
+def _inner(content: IO[bytes], member: tarfile.TarInfo, path: Path) -> tarfile.TarFile:
+    try:
+        return tarfile.open(fileobj=content)
+    except tarfile.ReadError as error:
+        raise DataSetError(
+            f"{path} holds {member.name!r}, which is no tar archive. It is damaged: download it again."
+        ) from error
 
 
 def _imagenet_val(path: Path, into: Path, others: Mapping[str, Path]) -> int:

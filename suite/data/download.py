@@ -13,7 +13,7 @@ import requests
 from requests import Response, Session
 from urllib3.exceptions import HTTPError as TransportError
 
-from suite.data.part import Part
+from suite.data.part import NotPublished, Part
 from suite.data.sets import Published
 from suite.errors import DataSetError
 
@@ -66,7 +66,8 @@ def fetch(file: Published, target: Path, meter: Meter, patience: Patience | None
 
     Raises:
         Unreachable: no server answered.
-        DataSetError: the server has no such file or another one, or the disk is full; what arrived is kept.
+        NotPublished: the server has no such file, or another one.
+        DataSetError: the disk is full; what arrived is kept.
     """
     patience = patience or Patience()
     part = Part(target, file)
@@ -132,9 +133,9 @@ def _refuse(response: Response, file: Published) -> None:
     if status in _BUSY:
         raise _Interrupted(f"the server answers {status} {response.reason}")
     if status not in (200, 206):
-        raise DataSetError(
+        raise NotPublished(
             f"{file.url} cannot be downloaded: the server answers {status} {response.reason}. The address may have"
-            " changed: look for it at the homepage that `unsmooth data list` names, and give the file with --from."
+            " changed."
         )
 
 
@@ -153,9 +154,9 @@ def _total(response: Response, part: "Part") -> int | None:
 
 def _expect_size(total: int | None, file: Published, part: "Part") -> None:
     if total is not None and file.bytes is not None and total != file.bytes:
-        raise DataSetError(
+        raise NotPublished(
             f"{file.url} is not the published file: it has {total:,} bytes, the published one {file.bytes:,}."
-            " It was not downloaded. Look for the published one at the homepage and give it with --from."
+            " It was not downloaded."
         )
     needed = (total or 0) - part.have + _SPARE_BYTES
     free = shutil.disk_usage(part.path.parent).free

@@ -14,6 +14,10 @@ from suite.data.sets import Published
 from suite.errors import DataSetError
 
 
+class NotPublished(DataSetError):
+    """An address brings no file any more, or another one than was published."""
+
+
 class Part:
     """The unfinished file beside the target."""
 
@@ -58,7 +62,7 @@ class Part:
         wrong = self.target.with_name(self.target.name + ".wrong")
         self.path.replace(wrong)
         self._note.unlink(missing_ok=True)
-        raise DataSetError(
+        raise NotPublished(
             f"{self.file.url} is not the published file: {problem}. It was set aside as {wrong} and is not used. Run"
             " the same command to try again; if it stays so, the publisher has changed the file."
         )

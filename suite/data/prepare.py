@@ -15,10 +15,10 @@ from pathlib import Path
 from suite.data import advice, arrange, given, receipt, verify
 from suite.data.checksum import Checksum, sha256
 from suite.data.download import Meter, Patience, Unreachable, fetch
-from suite.data.part import disagreement
+from suite.data.part import NotPublished, disagreement
 from suite.data.receipt import FOLDER
 from suite.data.sets import DataSet, Published, Single
-from suite.data.verify import Report
+from suite.data.verify import FileReport, Report
 from suite.errors import DataSetError, UsageError
 
 
@@ -42,12 +42,16 @@ def prepare(dataset: DataSet, root: Path, means: Means) -> Report:
     """
     given.check(means.have)
     pinned = _pinned(dataset, means.check)
-    with _alone(root, dataset):
-        before = verify.verify(pinned, root)
-        if not before.ok:
-            _complete(pinned, root, means, before)
-        after = verify.verify(dataset, root)
-        _record(dataset, root, means, after)
+    try:
+        with _alone(root, dataset):
+            before = verify.verify(pinned, root)
+            if not before.ok:
+                _complete(pinned, root, means, before)
+            after = verify.verify(dataset, root)
+            _record(dataset, root, means, after)
+    except OSError as error:
+        what = error.filename or root / dataset.place
+        raise DataSetError(f"{what} cannot be read or written: {error.strerror or error}.") from error
     if not after.ok:
         raise DataSetError([f"{dataset.name} is not complete after all:", *after.problems])
     means.say(f"{dataset.name} {'is there already' if before.ok else 'is ready'}: {root / dataset.place}")
@@ -56,6 +60,10 @@ def prepare(dataset: DataSet, root: Path, means: Means) -> Report:
 
 def _complete(dataset: DataSet, root: Path, means: Means, before: Report) -> None:
     place = root / dataset.place
+    if verify.obstacle(place) is not None:
+        raise DataSetError(
+            f"{before.problems[0]} Move it away, or see to its permissions, and run the same command again."
+        )
     if not dataset.archives:
         _bring_files(dataset, root, means, before)
         return
@@ -85,6 +93,12 @@ def _fill(aside: Path, dataset: DataSet, root: Path, means: Means) -> None:
         means.say(f"Copying {whole}")
         _copy_folder(whole, aside)
         return
+    if (files := given.unpacked(means.have, dataset)) is not None:
+        for inside, path in files.items():
+            means.say(f"Copying {path}")
+            (aside / inside).parent.mkdir(parents=True, exist_ok=True)
+            given.copy(path, aside / inside)
+        return
     paths = {archive: _obtain(archive.file, dataset, root, means) for archive in dataset.archives}
     layouts = {archive.arrange: path for archive, path in paths.items() if archive.arrange}
     aside.mkdir(parents=True)
@@ -103,11 +117,12 @@ def _expect_good(dataset: DataSet, aside: Path, recorded: receipt.Receipt) -> No
 
 def _bring_files(dataset: DataSet, root: Path, means: Means, before: Report) -> None:
     """Fetch single files that are missing; one that is there and wrong is left for the user to move away."""
-    wrong = [found.path for found in before.files if not found.good and found.status != "missing"]
+    wrong = [found for found in before.files if not found.good and found.status != "missing"]
     if wrong:
         raise DataSetError(
-            f"{root / dataset.place / wrong[0]} is not the published file{_and_more(wrong)}. Move it away and run the"
-            " same command again, or see `unsmooth data verify`."
+            f"{root / dataset.place / wrong[0].path} {_flaw(wrong[0], dataset)}"
+            f"{_and_more([found.path for found in wrong])}. Move it away and run the same command again, or see"
+            " `unsmooth data verify`."
         )
     for single in dataset.singles:
         targets = [root / dataset.place / path for path in single.places]
@@ -121,11 +136,19 @@ def _bring_files(dataset: DataSet, root: Path, means: Means, before: Report) -> 
     shutil.rmtree(_downloads(root, dataset), ignore_errors=True)
 
 
+def _flaw(found: FileReport, dataset: DataSet) -> str:
+    if found.status == "unreadable":
+        return "cannot be read"
+    published = found.status == "wrong size" or dataset.expected[found.path].check is not None
+    return f"is not the {'published file' if published else 'file recorded at its first download'}"
+
+
 def _obtain(file: Published, dataset: DataSet, root: Path, means: Means) -> Path:
     """The published file on this machine, checked."""
     path = given.file(means.have, file, dataset)
     if path is not None:
-        problem = disagreement(path, file)
+        with given.reading(path):
+            problem = disagreement(path, file)
         if problem:
             raise DataSetError(f"{path} is not {file.name} as published: {problem}. It is not used.")
         return path
@@ -141,6 +164,8 @@ def _obtain(file: Published, dataset: DataSet, root: Path, means: Means) -> Path
         fetch(file, target, means.meter, means.patience)
     except Unreachable as error:
         raise advice.offline(error, dataset, root) from error
+    except NotPublished as error:
+        raise advice.elsewhere(error, dataset) from error
     return target
 
 
@@ -179,26 +204,32 @@ def _record(dataset: DataSet, root: Path, means: Means, report: Report) -> None:
             f"No checksum is published for {len(new)} files{_and_more(new, first=True)}. What is there now was recorded"
             f" in {after.path} and is expected from now on."
         )
+        verify.settle(report)
 
 
 def _copy_folder(source: Path, target: Path) -> None:
     """Contents alone: a folder that may not be written could not be moved into place."""
-    for directory, names, files in os.walk(source, followlinks=True):
+    for directory, names, files in os.walk(source, onerror=_refuse, followlinks=True):
         names[:] = [name for name in names if name != "processed" and not name.startswith(".")]
         into = target / Path(directory).relative_to(source)
         into.mkdir(parents=True, exist_ok=True)
         for name in files:
-            shutil.copyfile(Path(directory, name), into / name)
+            given.copy(Path(directory, name), into / name)
+
+
+def _refuse(error: OSError) -> None:
+    raise given.refusal(error) from error
 
 
 def _copy(source: Path, target: Path) -> None:
     aside = target.with_name(f".{target.name}.part")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(source, aside)
+        given.copy(source, aside)
         aside.replace(target)
     except OSError as error:
-        aside.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            aside.unlink(missing_ok=True)
         raise DataSetError(f"{target} cannot be written: {error.strerror or error}.") from error
 
 

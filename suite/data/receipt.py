@@ -1,6 +1,6 @@
 """What is written down beside the data: checksums found at the first sight of files that nobody has published any for.
 
-<data root>/.unsmooth/<name>.json    {"schema", "files": {path: {"bytes", "check", "how"}}, "tree": {...} or null}
+<data root>/.unsmooth/<name>.json    {"schema", "files": {path: {"check", "how", "when"}}, "tree": the same or null}
 """
 
 import dataclasses
@@ -49,16 +49,16 @@ def load(root: Path, name: str) -> Receipt:
     path = root / FOLDER / f"{name}.json"
     try:
         document = read_json(path)
-        return Receipt(path, dict(document["files"]), document.get("tree"))
-    except (ContractError, OSError, KeyError, TypeError, ValueError):
+        files, tree = document["files"], document.get("tree")
+        for entry in (*files.values(), tree):
+            _checksum(entry)
+        return Receipt(path, files, tree)
+    except (ContractError, OSError, AttributeError, KeyError, TypeError, ValueError):
         return Receipt(path, {})
 
 
 def _checksum(entry: Mapping[str, Any] | None) -> Checksum | None:
-    try:
-        return Checksum.of(entry["check"]) if entry else None
-    except (KeyError, ValueError, AttributeError):
-        return None
+    return None if entry is None else Checksum.of(entry["check"])
 
 
 def _entry(check: Checksum, how: str) -> dict[str, Any]:

@@ -1,6 +1,8 @@
 """Unpack an archive member by member: nothing lands outside the folder, nothing but plain files, nothing twice."""
 
 import contextlib
+import gzip
+import lzma
 import shutil
 import stat
 import tarfile
@@ -15,7 +17,20 @@ from suite.errors import DataSetError
 Rename = Callable[[str], str | None]
 """From a member's name to where it goes below the folder, or None to leave it out."""
 
-_DAMAGE = (tarfile.TarError, zipfile.BadZipFile, EOFError, zlib.error, NotImplementedError)
+_DAMAGE = (
+    tarfile.TarError,
+    zipfile.BadZipFile,
+    gzip.BadGzipFile,
+    lzma.LZMAError,
+    zlib.error,
+    EOFError,
+    NotImplementedError,
+)
+_BEGINNINGS = (b"PK", b"\x1f\x8b", b"BZh", b"\xfd7zXZ")
+"""Of archives: one that begins so and cannot be opened is damaged."""
+_ENCRYPTED = 0x1
+"""Bit of a zip member's flags."""
+_CHUNK = 1 << 20
 
 
 def unpack(archive: Path, into: Path, rename: Rename) -> int:
@@ -27,7 +42,7 @@ def unpack(archive: Path, into: Path, rename: Rename) -> int:
     with explained(archive):
         if zipfile.is_zipfile(archive):
             return _unzip(archive, into, rename)
-        with tarfile.open(archive) as tar:
+        with opened(archive) as tar:
             _expect_room(archive, into, archive.stat().st_size)
             return untar(tar, archive, into, rename)
 
@@ -53,13 +68,37 @@ def read(archive: Path, ending: str) -> bytes:
             with zipfile.ZipFile(archive) as file:
                 found = [name for name in file.namelist() if name.endswith(ending)]
                 if found:
+                    _expect_open(archive, file.getinfo(found[0]))
                     return file.read(found[0])
         else:
-            with tarfile.open(archive) as tar:
+            with opened(archive) as tar:
                 for member in tar:
                     if member.isfile() and member.name.endswith(ending):
-                        return _stream(tar, member).read()
+                        content = _stream(tar, member).read()
+                        read_on(tar)
+                        return content
     raise DataSetError(f"{archive} holds no {ending}; it is not the archive that is needed.")
+
+
+def opened(archive: Path) -> tarfile.TarFile:
+    """The tar archive, whatever it is compressed with.
+
+    Raises:
+        DataSetError: it is none.
+    """
+    try:
+        return tarfile.open(archive)
+    except tarfile.ReadError as error:  # its message has a line for every compression that was tried
+        with archive.open("rb") as file:
+            if file.read(8).startswith(_BEGINNINGS):
+                raise tarfile.ReadError("its beginning or its end is missing") from error
+        raise DataSetError(f"{archive} is no tar or zip archive. Give the one that is needed.") from error
+
+
+def read_on(tar: tarfile.TarFile) -> None:
+    """To the end of the stream: the checksum of a compressed one lies behind the last member."""
+    while tar.fileobj is not None and tar.fileobj.read(_CHUNK):
+        pass
 
 
 def untar(tar: tarfile.TarFile, archive: Path, into: Path, rename: Rename) -> int:
@@ -74,6 +113,7 @@ def untar(tar: tarfile.TarFile, archive: Path, into: Path, rename: Rename) -> in
         if target is not None:
             _write(archive, _stream(tar, member), target)
             count += 1
+    read_on(tar)
     return count
 
 
@@ -87,12 +127,21 @@ def _unzip(archive: Path, into: Path, rename: Rename) -> int:
                 raise DataSetError(f"{archive} holds {member.filename!r}, which is no plain file; it is not unpacked.")
             target = _target(archive, into, member.filename, rename)
             if target is not None:
+                _expect_open(archive, member)
                 wanted.append((member, target))
         _expect_room(archive, into, sum(member.file_size for member, _ in wanted))
         for member, target in wanted:
             with file.open(member) as content:
                 _write(archive, content, target)
     return len(wanted)
+
+
+def _expect_open(archive: Path, member: zipfile.ZipInfo) -> None:
+    if member.flag_bits & _ENCRYPTED:
+        raise DataSetError(
+            f"{archive} is protected by a password; it is not unpacked. Unpack it yourself and give the folder with"
+            " --from."
+        )
 
 
 def _target(archive: Path, into: Path, name: str, rename: Rename) -> Path | None:
@@ -112,7 +161,7 @@ def _write(archive: Path, content: IO[bytes], target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
         with target.open("xb") as file:
-            shutil.copyfileobj(content, file, 1 << 20)
+            shutil.copyfileobj(content, file, _CHUNK)
     except FileExistsError as error:
         raise DataSetError(f"{archive} holds {target.name} twice in one folder; it is not unpacked.") from error
 

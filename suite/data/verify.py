@@ -1,6 +1,7 @@
 """Hold what lies on disk against what was published: files by size and checksum, pictures and words by number."""
 
 import dataclasses
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ class FileReport:
     """One file, as it should be and as it is."""
 
     path: str
-    status: str  # ok, missing, wrong size, wrong content, recorded (held against its first sight), unknown
+    status: str  # ok, missing, unreadable, wrong size, wrong content, recorded (as at its first sight), unknown
     bytes: int | None = None
     expected_bytes: int | None = None
     check: str | None = None
@@ -52,17 +53,38 @@ class Report:
 
 
 def standing(dataset: DataSet, root: Path) -> str:
-    """At a glance, without reading any file: `present`, `incomplete` or `absent`."""
+    """At a glance, without reading any file: `present`, `incomplete`, `absent`, or what `obstacle` says."""
     place = root / dataset.place
-    files = [
-        at.is_file() and file.bytes in (None, at.stat().st_size)
-        for path, file in dataset.expected.items()
-        for at in [place / path]
-    ]
-    folders = [(place / folder).is_dir() and any((place / folder).iterdir()) for folder in dataset.folders]
-    if all([*files, *folders]):
-        return "present"
-    return "incomplete" if place.is_dir() and any(place.iterdir()) else "absent"
+    if (found := obstacle(place)) is not None:
+        return found
+    try:
+        files = [_as_large_as_published(place / path, file) for path, file in dataset.expected.items()]
+        folders = [(place / folder).is_dir() and any((place / folder).iterdir()) for folder in dataset.folders]
+        if all([*files, *folders]):
+            return "present"
+        return "incomplete" if place.is_dir() and any(place.iterdir()) else "absent"
+    except OSError:
+        return "unreadable"
+
+
+def _as_large_as_published(at: Path, file: Published) -> bool:
+    """Whether it is there and has the published size; raises OSError where it may not be read."""
+    if not at.is_file():
+        return False
+    if not os.access(at, os.R_OK):
+        raise PermissionError
+    return file.bytes in (None, at.stat().st_size)
+
+
+def obstacle(place: Path) -> str | None:
+    """What is at `place` that is no folder to look into: `a file`, `a dead link`, `unreadable`; None: no such thing."""
+    try:
+        if place.is_dir():
+            any(place.iterdir())
+            return None
+        return "a file" if place.exists() else "a dead link" if place.is_symlink() else None
+    except OSError:
+        return "unreadable"
 
 
 def verify(dataset: DataSet, root: Path, *, full: bool = False) -> Report:
@@ -73,14 +95,15 @@ def verify(dataset: DataSet, root: Path, *, full: bool = False) -> Report:
 def verify_at(dataset: DataSet, place: Path, recorded: Receipt, *, full: bool) -> Report:
     """The same of files that lie at `place`."""
     report = Report(name=dataset.name, place=place, full=full)
+    if (found := obstacle(place)) is not None:
+        report.problems.append(f"{place} cannot be used as a folder: it is {found}.")
+        return report
     if not place.is_dir():
         report.problems.append(f"There is no folder {place}.")
         return report
     report.files = [_file(path, place / path, file, recorded) for path, file in dataset.expected.items()]
     report.problems += [_sentence(found) for found in report.files if not found.good]
-    unknown = [found.path for found in report.files if found.status == "unknown"]
-    if unknown:
-        report.notes.append(f"{len(unknown)} files have no published checksum and were not recorded by `prepare`.")
+    report.notes += _unrecorded(report)
     _count_words(report, dataset)
     _count_pictures(report, dataset)
     if full and dataset.folders:
@@ -105,13 +128,35 @@ def record(dataset: DataSet, root: Path, report: Report) -> Receipt:
     return recorded
 
 
+def settle(report: Report) -> None:
+    """Say of files seen for the first time that they are recorded now, without a second look at them."""
+    report.notes = [note for note in report.notes if note not in _unrecorded(report)]
+    report.files = [
+        dataclasses.replace(found, status="recorded", expected_check=found.check)
+        if found.status == "unknown"
+        else found
+        for found in report.files
+    ]
+
+
+def _unrecorded(report: Report) -> list[str]:
+    unknown = [found.path for found in report.files if found.status == "unknown"]
+    return [f"{len(unknown)} files have no published checksum and were not recorded by `prepare`."] if unknown else []
+
+
 def _file(path: str, at: Path, file: Published, recorded: Receipt) -> FileReport:
     """How one file stands: against the published checksum, else against the recorded one."""
     expected = file.check or recorded.check(path)
     stated = str(expected) if expected else None
     report = FileReport(path=path, status="missing", expected_bytes=file.bytes, expected_check=stated)
-    if not at.is_file():
-        return report
+    try:
+        return _held_against(expected, report, at, file) if at.is_file() else report
+    except OSError:
+        return dataclasses.replace(report, status="unreadable")
+
+
+def _held_against(expected: Checksum | None, report: FileReport, at: Path, file: Published) -> FileReport:
+    at.open("rb").close()  # one that cannot be read is not worth any further word
     size = at.stat().st_size
     if file.bytes is not None and size != file.bytes:
         return dataclasses.replace(report, status="wrong size", bytes=size)
@@ -126,6 +171,8 @@ def _sentence(found: FileReport) -> str:
         return f"{found.path}: {found.bytes:,} bytes; the published file has {found.expected_bytes:,}."
     if found.status == "wrong content":
         return f"{found.path}: checksum {found.check}; expected {found.expected_check}."
+    if found.status == "unreadable":
+        return f"{found.path} cannot be read: it lacks permissions, or the disk is at fault."
     return f"{found.path} is missing."
 
 
@@ -166,9 +213,11 @@ def _count_pictures(report: Report, dataset: DataSet) -> None:
 
 def _look_into(report: Report, dataset: DataSet, recorded: Receipt) -> None:
     digits, problems = pictures.look_into(report.place, dataset)
+    report.problems += problems
+    if digits is None:
+        return
     found, expected = Checksum("sha256", digits), dataset.tree or recorded.whole
     report.tree = str(found)
-    report.problems += problems
     if expected is None:
         report.notes.append(f"No checksum over all pictures is published; found {found}.")
     elif found != expected:

@@ -37,7 +37,7 @@ def known(listed: Listed, unsmooth: Command, monkeypatch: pytest.MonkeyPatch) ->
 
 def test_every_data_set_is_listed_with_what_matters_and_whether_it_is_there(listed: Listed) -> None:
     assert listed["camvid"] | {"state": "present", "place": "CamVid", "task": "segmentation"} == listed["camvid"]
-    assert listed["wikitext-2"]["downloads"][0]["url"].startswith("https://s3.amazonaws.com/")
+    assert listed["wikitext-2"]["downloads"][0]["url"].startswith("https://wikitext.smerity.com/")
     assert {listed[name]["state"] for name in ("digits", "karate", "pydoc", "scenes")} == {"embedded"}
     assert [listed[name]["state"] for name in ("actor", "cora", "imagefolder")] == ["incomplete", "absent", "yours"]
     assert all(row["licence"] and row["source"] and row["size"] for row in listed.values())

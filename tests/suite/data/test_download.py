@@ -42,6 +42,7 @@ def test_a_file_gets_its_name_only_when_it_is_whole_and_the_published_one(web: W
     assert (tmp_path / "new" / "a.zip").read_bytes() == BODY
     assert left(tmp_path / "new") == ["a.zip"]
     assert (meter.started, meter.bytes) == ([("a.zip", 0, len(BODY))], len(BODY))
+    assert web.requests[0][1]["User-Agent"] == "unsmooth"  # some servers refuse Python's own
 
 
 def test_a_connection_that_ends_early_is_taken_up_where_it_ended(web: Web, tmp_path: Path) -> None:

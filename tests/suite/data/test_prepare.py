@@ -145,6 +145,65 @@ def test_a_folder_that_is_unpacked_already_is_copied(web: Web, tmp_path: Path, g
     assert place(tmp_path).stat().st_mode & 0o200
 
 
+def corpus(web: Web, tmp_path: Path) -> tuple[DataSet, dict[str, bytes]]:
+    """An archive of two files, and those."""
+    texts = {"train.tokens": b" one \n", "test.tokens": b" two \n"}
+    body = zipped(tmp_path / "published.zip", {f"top/{name}": text for name, text in texts.items()}).read_bytes()
+    singles = tuple(
+        Single(file=Published(name=name, check=Checksum("sha256", hashlib.sha256(text).hexdigest())), places=(name,))
+        for name, text in texts.items()
+    )
+    archive = Archive(file=web.publish("published.zip", body), below="top")
+    return dataset(archives=(archive,), singles=singles), texts
+
+
+@pytest.mark.parametrize("given", [["mine/train.tokens", "mine/test.tokens"], ["mine"]])
+def test_files_out_of_an_archive_are_taken_as_they_are(
+    given: list[str], web: Web, tmp_path: Path, go: Callable[..., list[str]]
+) -> None:
+    wanted, texts = corpus(web, tmp_path)
+    write(tmp_path / "mine", {**texts, "letter.txt": b"private"})
+    go(wanted, have=[tmp_path / name for name in given])
+    assert (tree(place(tmp_path)), web.requests) == (sorted(texts), [])
+
+
+def test_a_part_of_the_files_out_of_an_archive_is_not_enough_and_a_changed_one_is_refused(
+    web: Web, tmp_path: Path, go: Callable[..., list[str]]
+) -> None:
+    wanted, texts = corpus(web, tmp_path)
+    mine = write(tmp_path / "mine", {**texts, "test.tokens": b" TWO \n"})
+    with pytest.raises(UsageError, match=r"--from holds a part of t, but not test\.tokens\. Give all of its files"):
+        go(wanted, have=[mine / "train.tokens"])
+    with pytest.raises(DataSetError) as raised:
+        go(wanted, have=[mine])
+    assert raised.value.messages[1].startswith("test.tokens: checksum")
+    assert not place(tmp_path).exists()
+
+
+def test_a_file_in_the_place_of_the_folder_is_told(web: Web, tmp_path: Path, go: Callable[..., list[str]]) -> None:
+    write(tmp_path / "data/graphs", {"t": b"mine"})
+    for wanted in (files(web), packed(web, tmp_path)):
+        with pytest.raises(DataSetError, match=r"graphs/t cannot be used as a folder: it is a file\. Move it away"):
+            go(wanted)
+    place(tmp_path).unlink()
+    write(place(tmp_path), {"raw": b"mine"})
+    with pytest.raises(DataSetError, match=r"raw/edges cannot be written"):
+        go(files(web))
+
+
+def test_what_is_given_and_cannot_be_read_is_told(web: Web, plain: Path) -> None:
+    pictures = {name.removeprefix("top/"): content for name, content in PICTURES.items()}
+    write(plain / "mine", {**pictures, "raw/edges": b"edges" * 9, "raw/nodes": b"nodes" * 9})
+    cases = (("train/a", packed(web, plain)), ("train/a/0.jpg", packed(web, plain)), ("raw/edges", files(web)))
+    for name, wanted in (*cases, ("raw", files(web)), (".", files(web))):
+        locked = plain / "mine" / name
+        mode = locked.stat().st_mode
+        locked.chmod(0)
+        with pytest.raises(UsageError, match=rf"--from .*{name}.*: it cannot be read \(Permission denied\)"):
+            prepare(wanted, plain / "data", Means(meter=Silent(), say=lambda line: None, have=[plain / "mine"]))
+        locked.chmod(mode)
+
+
 def test_files_given_by_hand_are_found_by_name_and_by_place(
     web: Web, tmp_path: Path, go: Callable[..., list[str]]
 ) -> None:
@@ -190,12 +249,36 @@ def test_the_first_download_of_a_file_without_checksum_is_recorded_and_expected_
     web: Web, tmp_path: Path, go: Callable[..., list[str]]
 ) -> None:
     wanted = files(web, known=False)
-    assert any(sentence.startswith("No checksum is published for 3 files") for sentence in go(wanted))
+    said, report = go(wanted), verify.verify(wanted, tmp_path / "data")
+    assert any(sentence.startswith("No checksum is published for 3 files") for sentence in said)
+    assert [found.status for found in report.files] == ["recorded"] * 3
     (place(tmp_path) / "raw/nodes").unlink()
     web.publish("nodes", b"something else", known=False)
     with pytest.raises(DataSetError, match="is not what was recorded at its first download"):
         go(wanted)
     assert not (place(tmp_path) / "raw/nodes").exists()
+    write(place(tmp_path), {"raw/nodes": b"something else"})
+    with pytest.raises(DataSetError, match="raw/nodes is not the file recorded at its first download"):
+        go(wanted)
+
+
+def test_what_has_just_been_recorded_is_reported_as_a_second_look_would(
+    web: Web, tmp_path: Path, go: Callable[..., list[str]]
+) -> None:
+    means = Means(meter=Silent(), say=lambda line: None, patience=HURRIED)
+    wanted = files(web, known=False)
+    report = prepare(wanted, tmp_path / "data", means)
+    assert report == verify.verify(wanted, tmp_path / "data")
+    assert report.notes == []
+
+
+def test_an_address_that_brings_no_file_any_more_leads_to_the_homepage(web: Web, go: Callable[..., list[str]]) -> None:
+    wanted = files(web)
+    web.pages["edges"].answers = [404]
+    with pytest.raises(
+        DataSetError, match=r"answers 404.* Look for the published file at http://home and give it with"
+    ):
+        go(wanted)
 
 
 def test_a_checksum_of_ones_own_decides_where_none_is_published(

@@ -1,5 +1,6 @@
 """Archives that are damaged or mean harm."""
 
+import random
 import tarfile
 import zipfile
 from pathlib import Path
@@ -55,10 +56,42 @@ def test_an_archive_cut_short_is_said_to_be_damaged(tmp_path: Path) -> None:
     whole = tar(tmp_path / "a.tar.gz", {"a": bytes(range(256)) * 999}, mode="w:gz").read_bytes()
     (tmp_path / "a.tar.gz").write_bytes(whole[: len(whole) // 2])
     (tmp_path / "b.zip").write_bytes(zipped(tmp_path / "c.zip", {"a": b"1"}).read_bytes()[:-10])
-    (tmp_path / "d.tar").write_bytes(b"no archive at all")
-    for name in ("a.tar.gz", "b.zip", "d.tar"):
-        with pytest.raises(DataSetError, match=r"It is damaged: download it again\."):
+    (tmp_path / "d.tar.gz").write_bytes(whole[:5])
+    for name in ("a.tar.gz", "b.zip", "d.tar.gz"):
+        with pytest.raises(DataSetError, match=r"It is damaged: download it again\.") as raised:
             unpack(tmp_path / name, tmp_path / "out", same)
+        assert "\n" not in raised.value.messages[0]
+
+
+@pytest.mark.parametrize("content", [b"no archive at all\n" * 99, b""])
+def test_what_is_no_archive_at_all_is_said_to_be_none(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "a.tar").write_bytes(content)
+    with pytest.raises(DataSetError) as raised:
+        unpack(tmp_path / "a.tar", tmp_path / "out", same)
+    assert raised.value.messages == (f"{tmp_path / 'a.tar'} is no tar or zip archive. Give the one that is needed.",)
+
+
+@pytest.mark.parametrize("compression", ["gz", "bz2", "xz"])
+def test_a_compressed_archive_damaged_inside_a_member_is_refused(compression: str, tmp_path: Path) -> None:
+    noise = random.Random(0).randbytes(1 << 16)  # stored as it is: a changed byte is still valid to the unpacker
+    archive = tar(tmp_path / "a.tar", {"a": noise}, mode=f"w:{compression}")
+    content = bytearray(archive.read_bytes())
+    content[len(content) // 2] ^= 1
+    archive.write_bytes(content)
+    for look in (lambda: unpack(archive, tmp_path / "out", same), lambda: read(archive, "a")):
+        with pytest.raises(DataSetError, match="cannot be unpacked"):
+            look()
+
+
+def test_a_zip_archive_with_a_password_is_told(tmp_path: Path) -> None:
+    archive = zipped(tmp_path / "a.zip", {"a": b"1"})
+    content = bytearray(archive.read_bytes())
+    content[content.index(b"PK\x03\x04") + 6] |= 1  # the flag in the member's own header and in the directory
+    content[content.index(b"PK\x01\x02") + 8] |= 1
+    archive.write_bytes(content)
+    for look in (lambda: unpack(archive, tmp_path / "out", same), lambda: read(archive, "a")):
+        with pytest.raises(DataSetError, match=r"is protected by a password; it is not unpacked\. Unpack it yourself"):
+            look()
 
 
 def test_two_members_of_one_name_are_refused(tmp_path: Path) -> None:

@@ -3,6 +3,8 @@
 import hashlib
 from pathlib import Path
 
+import pytest
+
 from suite.data import receipt, sets, verify
 from suite.data.checksum import Checksum
 from suite.data.sets import Classes, DataSet, Pairs, Published, Single
@@ -123,11 +125,82 @@ def test_at_a_glance_a_data_set_is_present_incomplete_or_absent(tmp_path: Path) 
     assert verify.standing(both, tmp_path) == "present"
 
 
-def test_a_damaged_receipt_counts_as_none(tmp_path: Path) -> None:
-    path = receipt.load(tmp_path, "t").path
-    path.parent.mkdir()
-    path.write_text('{"files": ')
-    assert receipt.load(tmp_path, "t").files == {}
+def test_an_unreadable_file_is_a_problem_and_not_the_end(plain: Path) -> None:
+    one = dataset(singles=(Single(file=published(b"one"), places=("raw/a",)),), tokens={"raw/a": 2})
+    write(plain / "place", {"raw/a": b"one"})
+    for locked in (plain / "place/raw/a", plain / "place/raw"):
+        locked.chmod(0)
+        report = verify.verify(one, plain)
+        assert report.files[0].status == "unreadable"
+        assert report.problems == ["raw/a cannot be read: it lacks permissions, or the disk is at fault."]
+        assert verify.standing(one, plain) == "unreadable"
+
+
+def test_unreadable_pictures_and_folders_are_problems_and_not_the_end(plain: Path) -> None:
+    place = pictures(plain)
+    (place / "train/a/0.jpg").chmod(0)
+    report = verify.verify(classes(), plain, full=True)
+    assert (report.problems, report.tree) == (["1 files cannot be read: train/a/0.jpg."], None)
+    (place / "train/b").chmod(0o444)  # may be listed and not entered
+    assert verify.verify(classes(), plain).problems == [
+        "train: 2 files or folders cannot be read: b/0.jpg, b/1.jpg.",
+    ]
+    (place / "train/b").chmod(0)
+    assert "train: 1 files or folders cannot be read: b/." in verify.verify(classes(), plain).problems
+    (place / "train").chmod(0)
+    assert "train: 1 files or folders cannot be read: train." in verify.verify(classes(), plain).problems
+    assert verify.standing(classes(), plain) == "unreadable"
+
+
+def test_an_unreadable_folder_of_label_maps_is_one_problem(plain: Path) -> None:
+    pairs = dataset(pairs={"val": Pairs(images="val", masks="valannot", count=1)})
+    write(plain / "place", {"val/a.jpg": PICTURE, "valannot/a.png": PICTURE})
+    (plain / "place/valannot").chmod(0)
+    assert verify.verify(pairs, plain).problems == ["valannot: 1 files or folders cannot be read: valannot."]
+
+
+def test_what_is_no_folder_to_look_into_is_said_to_be_what_it_is(plain: Path) -> None:
+    place = plain / "place"
+    for make, what in (
+        (lambda: place.write_text(""), "a file"),
+        (lambda: place.symlink_to("nowhere"), "a dead link"),
+        (lambda: place.mkdir(mode=0), "unreadable"),
+    ):
+        make()
+        assert verify.standing(classes(), plain) == what
+        assert verify.verify(classes(), plain).problems == [f"{place} cannot be used as a folder: it is {what}."]
+        place.rmdir() if what == "unreadable" else place.unlink()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"files": ',
+        '{"files": 1}',
+        '{"files": {"a": "text"}}',
+        '{"files": {"a": {"check": 1}}}',
+        '{"files": {"a": {}}}',
+        '{"files": {}, "tree": "text"}',
+        '{"files": {}, "tree": {"check": "sha256:12"}}',
+    ],
+)
+def test_a_damaged_receipt_counts_as_none(text: str, tmp_path: Path) -> None:
+    empty = receipt.load(tmp_path, "t")
+    empty.path.parent.mkdir()
+    empty.path.write_text(text)
+    assert receipt.load(tmp_path, "t") == empty
+    assert verify.verify(classes(), pictures(tmp_path).parent, full=True).ok
+
+
+def test_what_is_written_down_is_read_again(tmp_path: Path) -> None:
+    kept = (
+        receipt.load(tmp_path, "t")
+        .with_file("a", Checksum("md5", "0" * 32), "h")
+        .with_tree(Checksum("sha256", "1" * 64), "h")
+    )
+    kept.save()
+    assert receipt.load(tmp_path, "t") == kept
+    assert set(kept.files["a"]) == {"check", "how", "when"}
 
 
 def test_the_table_is_whole_and_says_where_everything_comes_from() -> None:
@@ -138,6 +211,8 @@ def test_the_table_is_whole_and_says_where_everything_comes_from() -> None:
         assert entry.expected or entry.folders, entry.name
         assert all(file.url for file in entry.downloads) or entry.by_hand, entry.name
         assert all((file.url or "https").startswith("http") for file in entry.downloads)
+        research = entry.by_hand is not None and "research only" in entry.by_hand
+        assert not research or "research" in entry.licence or "NC" in entry.licence, entry.name
     never = {name for name, entry in table.items() if entry.by_hand}
     assert never == {"camvid", "ade20k", "imagenet", "imagenet-a", "imagenet-r", "imagenet-c"}
 
