@@ -91,7 +91,7 @@ def test_a_probe_without_data_says_so_and_the_estimate_stays_a_guess(unsmooth: C
     assert done.returncode == 0
     assert "graph cora/public model=gcn depth=2 softmax: no probe: cora: " in done.stderr
     assert "not found in DATA/graphs/planetoid. Run `unsmooth data prepare cora`" in done.stderr
-    assert "Point --data to the folder" in done.stderr
+    assert "point --data to the folder" in done.stderr
     assert "2 guessed" in done.stdout
 
 
