@@ -33,9 +33,20 @@ def test_the_binary_corpus_is_fairseq_preprocess_s_byte_for_byte(tmp_path: Path)
     words += [word for part in binary.PARTS for word in (f"--{part}pref", str(tmp_path / part))]
     preprocess.main(options.get_preprocessing_parser().parse_args(words))
     binary.write(text.build(lines), folder, "digest")
-    for path in sorted(folder.iterdir()):
+    written = sorted(path for path in folder.iterdir() if path.name != "digest.txt")
+    for path in written:
         assert path.read_bytes() == (theirs / path.name).read_bytes(), path.name
-    assert len(list(folder.iterdir())) == 7
+    assert len(written) == 7
+
+
+def test_the_binary_corpus_is_kept_for_the_same_data_and_made_anew_for_others(tmp_path: Path) -> None:
+    corpus, folder = text.build(formula.lines()), tmp_path / "data"
+    binary.write(corpus, folder, "one")
+    (folder / "dict.txt").write_text("a mark")
+    binary.write(corpus, folder, "one")
+    assert (folder / "dict.txt").read_text() == "a mark"
+    binary.write(corpus, folder, "other")
+    assert (folder / "dict.txt").read_text() != "a mark"
 
 
 @pytest.fixture(scope="module")
