@@ -172,9 +172,12 @@ class Launch(_Document):
 
     attempt: int
     runtime: str = "local"
-    environment: str = "main"  # which Python environment or image: "main", or "fairseq"
-    image: str | None = None
-    processes: int = 1
+    environment: str = "main"  # which Python environment ("main", "fairseq") or image ("graph") it runs in
+    image: str | None = None  # digest of that image
+    nodes: int = 1
+    processes: int = 1  # per node
+    rendezvous: str | None = None  # host:port of the first of several nodes
+    network: str = "host"  # or "none": what the job could reach
     devices: list[int] = dataclasses.field(default_factory=list)  # GPU indices; empty means CPU
     micro_batch: int | None = None  # samples per forward pass and process; None: all at once
     workers: int = 0  # data-loading processes

@@ -18,7 +18,7 @@ from suite.running import gpus, outlook, probing
 from suite.running.agenda import Redo
 from suite.running.outlook import Outlook
 from suite.running.progress import duration
-from suite.running.runtimes import interpreters
+from suite.running.runtimes import registry
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -30,6 +30,7 @@ class Machine:
     workers: int = 0  # data-loading processes per process
     micro_batch: int | None = None
     max_jobs: int | None = None
+    runtime: str = "local"
 
     @classmethod
     def of(cls, *, gpus_per_job: int | None, ray_address: str | None = None, **wishes: Any) -> "Machine":
@@ -75,8 +76,9 @@ class Preview:
     @property
     def lacks(self) -> list[str]:
         """What is missing on this machine before some of the jobs left can start, a sentence for each environment."""
-        needed = Counter(interpreters.environment(job.spec) for job in self.outlook.left)
-        found = {name: interpreters.lacks(name) for name in needed}
+        runtime = registry.find(self.machine.runtime)
+        needed = Counter(runtime.needs(job.spec) for job in self.outlook.left)
+        found = {name: runtime.lacks(name) for name in needed}
         return [f"{reason} {_needing(needed[name])}" for name, reason in found.items() if reason]
 
     def to_dict(self) -> dict[str, Any]:

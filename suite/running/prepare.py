@@ -8,12 +8,12 @@ import os
 import shutil
 from pathlib import Path
 
-from jobs.contract import ContractError, JobFolder, JobSpec, Launch, Result
+from jobs.contract import AttemptFolder, ContractError, JobFolder, JobSpec, Launch, Result
 from suite import provenance
 from suite.errors import UnsmoothError
 from suite.running.order import Order
-from suite.running.runtimes import interpreters
-from suite.running.runtimes.process import end_leftovers
+from suite.running.runtimes import registry
+from suite.running.runtimes.runtime import Runtime
 
 
 class PrepareError(UnsmoothError):
@@ -68,21 +68,32 @@ def fence(folder: JobFolder) -> None:
         attempt = folder.attempt(number)
         if ending_path(folder, number).exists():
             continue
-        if pids := end_leftovers(attempt):
+        if left := _runtime(attempt).sweep(attempt):
             raise PrepareError(
-                f"Processes {', '.join(map(str, pids))} of attempt {number} of job {folder.root.name} cannot be ended."
-                " End them or restart the machine, then run the command again."
+                f"Of attempt {number} of job {folder.root.name} this cannot be ended: {', '.join(left)}."
+                " End it or restart the machine, then run the command again."
             )
+
+
+def _runtime(attempt: AttemptFolder) -> Runtime:
+    """What the attempt was started with; where that cannot be read, it was not started."""
+    try:
+        return registry.find(Launch.load(attempt.launch).runtime)
+    except ContractError:
+        return registry.find("local")
 
 
 def begin(folder: JobFolder, order: Order, *, devices: list[int], micro_batch: int | None) -> Launch:
     """Make the next attempt's folder with its launch.json; from now on every earlier attempt is cut off."""
     number = max(folder.attempts(), default=0) + 1
     folder.attempt(number).root.mkdir(parents=True)
+    runtime = registry.find(order.runtime)
+    needed = runtime.needs(order.spec)
     launch = Launch(
         attempt=number,
         runtime=order.runtime,
-        environment=interpreters.environment(order.spec),
+        environment=needed,
+        image=runtime.digest(needed),
         processes=order.processes,
         devices=devices,
         micro_batch=micro_batch,

@@ -72,10 +72,13 @@ def _attempt(folder: JobFolder, order: Order, devices: list[int], micro_batch: i
     try:
         overdue, stopped = _watch(process, runtime, order, vitals, _Claim(folder, launch.attempt))
     except BaseException:
-        runtime.stop(process, now=True)
+        runtime.stop(attempt, process, now=True)
         raise
     finally:
         exit_code = process.finish()
+    ending = runtime.ended(attempt, process)
+    if ending.unstarted is not None:
+        return _unstartable(folder, order, launch, ending.unstarted), 0
     facts = classify.Facts(
         spec=order.spec,
         attempt=launch.attempt,
@@ -83,7 +86,7 @@ def _attempt(folder: JobFolder, order: Order, devices: list[int], micro_batch: i
         vitals=vitals,
         overdue=overdue,
         stopped=stopped,
-        out_of_memory=runtime.ran_out_of_memory(process),
+        out_of_memory=ending.out_of_memory,
     )
     result = classify.result(attempt, facts)
     prepare.note_ending(folder, result)
@@ -102,7 +105,7 @@ def _unstartable(folder: JobFolder, order: Order, launch: Launch, reason: str) -
 
 def _start(runtime: Runtime, folder: JobFolder, order: Order, launch: Launch) -> Process:
     return Process.start(
-        runtime.argv(folder, launch),
+        runtime.argv(folder, order.spec, launch),
         environment=runtime.environment(order.spec, launch),
         attempt=folder.attempt(launch.attempt),
         cwd=folder.root,
@@ -133,21 +136,22 @@ def _watch(
         overdue, asked = vitals.overdue(limits_s), order.stop_asked()
         stopped = asked is not None or not claim.holds()
         if overdue or stopped:
-            _stop(process, runtime, order, gently=claim.holds())
+            _stop(process, runtime, order, claim)
             break
     vitals.refresh()
     return overdue, stopped
 
 
-def _stop(process: Process, runtime: Runtime, order: Order, *, gently: bool) -> None:
+def _stop(process: Process, runtime: Runtime, order: Order, claim: _Claim) -> None:
     """Ask the job to end, and end it when its time of grace is over or nobody wants to wait."""
-    if gently and order.stop_asked() != "now":
-        runtime.stop(process, now=False)
+    attempt = claim.folder.attempt(claim.attempt)
+    if claim.holds() and order.stop_asked() != "now":
+        runtime.stop(attempt, process, now=False)
         deadline = time.monotonic() + order.grace_s
         while time.monotonic() < deadline and order.stop_asked() != "now":
             if process.wait(order.poll_s):
                 return
-    runtime.stop(process, now=True)
+    runtime.stop(attempt, process, now=True)
     process.wait()
 
 

@@ -30,7 +30,7 @@ def started_bare(runs: Path) -> float:
         wanted.spec.save(folder.spec)
         launch.save(folder.attempt(1).launch)
         environment = RUNTIME.environment(wanted.spec, launch)
-        subprocess.run(RUNTIME.argv(folder, launch), env=environment, check=True)
+        subprocess.run(RUNTIME.argv(folder, wanted.spec, launch), env=environment, check=True)
     return time.perf_counter() - began
 
 

@@ -13,7 +13,7 @@ from suite.running.runtimes.local import Local
 class FakeJobs(Local):
     """The local runtime with another program in it."""
 
-    def argv(self, folder: JobFolder, launch: Launch) -> list[str]:
+    def argv(self, folder: JobFolder, spec: JobSpec, launch: Launch, *, node: int = 0) -> list[str]:
         return [sys.executable, str(Path(__file__).with_name("fake_job.py")), str(folder.root)]
 
 

@@ -4,10 +4,11 @@ import os
 import signal
 from collections.abc import Mapping
 
-from jobs.contract import JobFolder, JobSpec, Launch
-from suite.running.runtimes import interpreters
+from jobs.contract import AttemptFolder, JobFolder, JobSpec, Launch
+from suite.running.runtimes import command, interpreters
 from suite.running.runtimes.interpreters import SOURCE_ROOT
-from suite.running.runtimes.process import Process, oom_kills
+from suite.running.runtimes.process import Process, end_leftovers, oom_kills
+from suite.running.runtimes.runtime import Ending
 
 _FOREIGN_PREFIXES = (
     "SLURM_",
@@ -29,18 +30,20 @@ _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEX
 
 
 class Local:
-    """`python -m jobs JOB_DIR --attempt K`, through torchrun where the job has several processes."""
+    """A child process in its own process group; nothing keeps it from the network or from other files."""
 
-    def lacks(self, environment: str) -> str | None:
-        return interpreters.lacks(environment)
+    def needs(self, spec: JobSpec) -> str:
+        return interpreters.environment(spec)
 
-    def argv(self, folder: JobFolder, launch: Launch) -> list[str]:
+    def lacks(self, needed: str) -> str | None:
+        return interpreters.lacks(needed)
+
+    def digest(self, needed: str) -> str | None:
+        return None
+
+    def argv(self, folder: JobFolder, spec: JobSpec, launch: Launch, *, node: int = 0) -> list[str]:
         python = interpreters.interpreter(launch.environment)
-        target = ["-m", "jobs", str(folder.root.absolute()), f"--attempt={launch.attempt}"]
-        if launch.processes == 1:
-            return [python, *target]
-        gang = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={launch.processes}"]
-        return [python, *gang, *target]
+        return [python, *command.words(folder.root.absolute(), launch, node=node)]
 
     def environment(self, spec: JobSpec, launch: Launch) -> dict[str, str]:
         return scrubbed(os.environ) | {
@@ -53,11 +56,14 @@ class Local:
             "PYTHONPATH": os.pathsep.join(filter(None, [str(SOURCE_ROOT), os.environ.get("PYTHONPATH")])),
         }
 
-    def stop(self, process: Process, *, now: bool) -> None:
+    def stop(self, attempt: AttemptFolder, process: Process, *, now: bool) -> None:
         process.signal(signal.SIGKILL if now else signal.SIGTERM)
 
-    def ran_out_of_memory(self, process: Process) -> bool:
-        return oom_kills() > process.oom_kills_before
+    def ended(self, attempt: AttemptFolder, process: Process) -> Ending:
+        return Ending(out_of_memory=oom_kills() > process.oom_kills_before)
+
+    def sweep(self, attempt: AttemptFolder) -> list[str]:
+        return [f"process {pid}" for pid in end_leftovers(attempt)]
 
 
 def scrubbed(environment: Mapping[str, str]) -> dict[str, str]:

@@ -1,25 +1,43 @@
 """What a runtime is: the way in which a job's process is started, stopped and asked why it ended."""
 
+import dataclasses
 from typing import Protocol
 
-from jobs.contract import JobFolder, JobSpec, Launch
+from jobs.contract import AttemptFolder, JobFolder, JobSpec, Launch
 from suite.running.runtimes.process import Process
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Ending:
+    """What the machine, rather than the job, knows about how an attempt ended."""
+
+    out_of_memory: bool = False  # the kernel ended it for want of memory
+    unstarted: str | None = None  # why the job never began: one sentence; None if it did
 
 
 class Runtime(Protocol):
     """Runs `python -m jobs JOB_DIR` somewhere, as a foreground process of this machine."""
 
-    def lacks(self, environment: str) -> str | None:
-        """What is missing on this machine before a job of this environment can start, and what to do; None: nothing."""
+    def needs(self, spec: JobSpec) -> str:
+        """The name of what a job runs in: an environment or an image."""
 
-    def argv(self, folder: JobFolder, launch: Launch) -> list[str]:
-        """The command; it stays in the foreground until the job has ended and has the job's exit code."""
+    def lacks(self, needed: str) -> str | None:
+        """What of it is missing on this machine, and what to do, in one or two sentences; None if nothing is."""
+
+    def digest(self, needed: str) -> str | None:
+        """What identifies its contents; None where packages say it."""
+
+    def argv(self, folder: JobFolder, spec: JobSpec, launch: Launch, *, node: int = 0) -> list[str]:
+        """The command for the job's `node`-th node; it stays in the foreground and ends with the job's exit code."""
 
     def environment(self, spec: JobSpec, launch: Launch) -> dict[str, str]:
         """The command's whole environment; nothing is inherited beside it."""
 
-    def stop(self, process: Process, *, now: bool) -> None:
-        """Ask every process of the job to write a checkpoint and end, or end it `now`."""
+    def stop(self, attempt: AttemptFolder, process: Process, *, now: bool) -> None:
+        """Ask every process of the attempt to write a checkpoint and end, or end it `now`."""
 
-    def ran_out_of_memory(self, process: Process) -> bool:
-        """Whether the machine, not the job, ended it for want of memory. Asked once, after it has ended."""
+    def ended(self, attempt: AttemptFolder, process: Process) -> Ending:
+        """What the machine knows about the end, and clear away what it kept for that. Asked once, after the end."""
+
+    def sweep(self, attempt: AttemptFolder) -> list[str]:
+        """End what an earlier supervisor on this machine left of `attempt`; what would not go, each as a noun."""

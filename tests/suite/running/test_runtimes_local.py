@@ -18,6 +18,7 @@ from suite.running.runtimes.process import Process
 from suite.running.supervise import supervise
 from tests.suite.fake_runtime import order, spec
 
+SPEC = spec("ok")
 LAUNCH = Launch(attempt=1)
 
 
@@ -38,11 +39,17 @@ def gone(pid: int) -> bool:
 
 
 def test_one_process_is_the_jobs_module_itself(tmp_path: Path) -> None:
-    assert Local().argv(JobFolder(tmp_path), LAUNCH) == [sys.executable, "-m", "jobs", str(tmp_path), "--attempt=1"]
+    assert Local().argv(JobFolder(tmp_path), SPEC, LAUNCH) == [
+        sys.executable,
+        "-m",
+        "jobs",
+        str(tmp_path),
+        "--attempt=1",
+    ]
 
 
 def test_several_processes_go_through_torchrun(tmp_path: Path) -> None:
-    argv = Local().argv(JobFolder(tmp_path), Launch(attempt=1, processes=2))
+    argv = Local().argv(JobFolder(tmp_path), SPEC, Launch(attempt=1, processes=2))
     expected = [
         "-m",
         "torch.distributed.run",
@@ -62,7 +69,7 @@ def test_an_environment_apart_has_its_own_interpreter_and_all_else_is_the_same(
 ) -> None:
     monkeypatch.setenv("UNSMOOTH_FAIRSEQ_PYTHON", "/opt/fairseq/bin/python")
     main, fairseq = (
-        Local().argv(JobFolder(tmp_path), Launch(attempt=1, processes=processes, environment=environment))
+        Local().argv(JobFolder(tmp_path), SPEC, Launch(attempt=1, processes=processes, environment=environment))
         for environment in ("main", "fairseq")
     )
     assert (main[0], fairseq[0]) == (sys.executable, "/opt/fairseq/bin/python")
@@ -73,7 +80,7 @@ def test_an_environment_apart_has_its_own_interpreter_and_all_else_is_the_same(
 def test_every_engine_is_started_by_torchrun_as_often_as_there_are_processes(tmp_path: Path, engine: str) -> None:
     wanted = order(spec("ok", engine=engine), processes=2)
     launch = prepare.begin(JobFolder(tmp_path), wanted, devices=[], micro_batch=None)
-    python, *rest = Local().argv(JobFolder(tmp_path), launch)
+    python, *rest = Local().argv(JobFolder(tmp_path), SPEC, launch)
     assert rest[:4] == ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
     assert python == interpreters.interpreter("fairseq" if engine == "fairseq" else "main")
 
