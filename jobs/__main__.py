@@ -1,5 +1,7 @@
 """Run one job: `python -m jobs JOB_DIR [--attempt K]` reads spec.json there and leaves output.json in its attempt.
 
+`python -m jobs doctor` says what this environment can run.
+
 Exit codes: 0 done (also skipped), 75 preempted with a checkpoint written, 1 failed with the class in output.json.
 """
 
@@ -15,6 +17,7 @@ from pathlib import Path
 
 import torch
 
+from jobs import doctor
 from jobs.contract import EXIT_PREEMPTED, JobFolder, JobSpec, Launch, Result
 from jobs.errors import DiskFull, JobError, OutOfMemory, PeerLost, Preempted, Skipped, VariantError
 from jobs.training.attempt import Run
@@ -30,6 +33,8 @@ _PEER = re.compile(r"Connection (closed|reset) by peer|Broken pipe|NCCL.*(remote
 
 def main(arguments: list[str]) -> int:
     """Run the job in the folder given; returns the exit code."""
+    if arguments == ["doctor"]:
+        return doctor.main()
     parser = argparse.ArgumentParser(prog="python -m jobs")
     parser.add_argument("job_dir", type=Path, help="the folder that holds spec.json")
     parser.add_argument("--attempt", type=int, help="a supervisor's attempt; without it the newest, or a first one")
