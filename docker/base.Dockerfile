@@ -24,5 +24,5 @@ COPY --from=packages /opt/venv /opt/venv
 RUN useradd --uid 1000 --no-create-home --home-dir /tmp job
 ENV PATH=/opt/venv/bin:$PATH PYTHONPATH=/app NVIDIA_DRIVER_CAPABILITIES=compute,utility
 WORKDIR /app
-USER job
+USER 1000
 RUN python -c "import torch, numpy, pynvml, deepspeed"

@@ -181,7 +181,9 @@ class Launch(_Document):
     devices: list[int] = dataclasses.field(default_factory=list)  # GPU indices; empty means CPU
     micro_batch: int | None = None  # samples per forward pass and process; None: all at once
     workers: int = 0  # data-loading processes
-    data_root: str | None = None
+    memory_bytes: int | None = None  # at most, on each node; None: no limit
+    data_root: str | None = None  # as the job sees it
+    data_source: str | None = None  # the same folder as its machine calls it, where that is another name
     variant_file: str | None = None  # relative to the job folder
     upstream_file: str | None = None  # relative to the job folder
     checkpoint_s: float = 30.0  # seconds between checkpoints

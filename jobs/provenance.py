@@ -34,6 +34,7 @@ def describe(folder: JobFolder, spec: JobSpec, launch: Launch, digests: Mapping[
         "threads": spec.threads,
         "runtime": launch.runtime,
         "image": launch.image,
+        "network": launch.network,
         "command": ["python", "-m", "jobs", str(folder.root)],
     }
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from suite.commands import board, data, listing, planning, running, standing, starting
+from suite.commands import board, data, images, listing, planning, running, standing, starting
 from suite.errors import UnsmoothError
 
 app = typer.Typer(
@@ -23,6 +23,7 @@ app.command("status")(standing.status)
 app.command("leaderboard")(board.leaderboard)
 app.command("record")(board.record_)
 app.add_typer(data.app, name="data")
+app.add_typer(images.app, name="images")
 app.command("new")(starting.new)
 app.command("doctor")(starting.doctor)
 

@@ -4,6 +4,7 @@ UnsmoothError             exit 1: something that the command needs is not there
 ├── UsageError            exit 2: the command line, a plan or a name in it is wrong; nothing was started
 ├── DataSetError          exit 2: a data set could not be fetched, unpacked or put in place; what was there is untouched
 ├── CatalogueError        exit 1: `python -m jobs.describe` could not say what there is
+├── ImageError            exit 1: an image could not be built
 ├── ClusterError          exit 1: Ray could not be started, reached or kept
 └── RecordError           exit 1: the recording server refused or could not be reached
 """
@@ -36,6 +37,10 @@ class DataSetError(UnsmoothError):
 
 class CatalogueError(UnsmoothError):
     """The child process that describes variants and tasks failed."""
+
+
+class ImageError(UnsmoothError):
+    """An image could not be built; those that were built before it stay."""
 
 
 class ClusterError(UnsmoothError):

@@ -9,6 +9,7 @@ import typer
 from jobs.contract import ContractError
 from suite.commands import options, output
 from suite.errors import RecordError, UsageError, unknown
+from suite.masking import masked
 from suite.planning import manifest
 from suite.planning.manifest import Manifest
 from suite.recording import record
@@ -54,7 +55,7 @@ def record_(
     if json:
         output.document(summaries)
     if missing:
-        raise RecordError(f"The record at {uri} is not complete. Nothing is lost: run the same command again.")
+        raise RecordError(f"The record at {masked(uri)} is not complete. Nothing is lost: run the same command again.")
 
 
 def draw(runs: Path, listed: Manifest, folder: Path) -> list[Path]:

@@ -5,6 +5,8 @@ from typing import Annotated, Literal
 
 import typer
 
+from suite.commands import quantity
+
 _CHOICE, _AGAIN, _MACHINE = "Which jobs", "Running again", "Where and how"
 
 PlanFile = Annotated[
@@ -80,5 +82,23 @@ DataRoot = Annotated[
 RayAddress = Annotated[
     str | None,
     typer.Option("--ray-address", rich_help_panel=_MACHINE, help="An existing Ray. [default: one on this machine]"),
+]
+Runtime = Annotated[
+    str,
+    typer.Option(
+        "--runtime",
+        rich_help_panel=_MACHINE,
+        help="What jobs run in: local (child processes), or containers: docker, podman, apptainer, pyxis.",
+    ),
+]
+Memory = Annotated[
+    int | None,
+    typer.Option(
+        "--memory",
+        parser=quantity.of,
+        metavar="SIZE",
+        rich_help_panel=_MACHINE,
+        help="Memory per job and node at most, such as 512m or 16g; not with local.",
+    ),
 ]
 DEFAULT_RUNS = Path("runs")

@@ -35,6 +35,7 @@ def plan(
     processes: options.Processes = 1,
     workers: options.Workers = 0,
     micro_batch: options.MicroBatch = None,
+    runtime: options.Runtime = "local",
     probe: Annotated[
         bool,
         typer.Option(
@@ -56,13 +57,18 @@ def plan(
     """Count a plan's jobs and estimate hours, wall-clock, disk and memory; start nothing, but for --probe."""
     jobs = matrix.read(plan, variant_files=variant_file or (), select=select or (), exclude=exclude or (), seeds=seeds)
     machine = Machine.of(
-        gpus_per_job=gpus, processes=processes, workers=workers, micro_batch=micro_batch, max_jobs=max_jobs
+        gpus_per_job=gpus,
+        processes=processes,
+        workers=workers,
+        micro_batch=micro_batch,
+        max_jobs=max_jobs,
+        runtime=runtime,
     )
     machine.refuse_uneven(jobs)
     redo = Redo(everything=force, failed=retry_failed, stale=rerun == "stale")
     seen, probes = preview.of(jobs, runs, redo, machine, data), []
     if probe:
-        effort = Effort(steps=steps, limit_s=limit_s, each_variant=each_variant, data_root=data)
+        effort = Effort(steps=steps, limit_s=limit_s, each_variant=each_variant, data_root=data, runtime=runtime)
         probes = _probed(seen, runs, effort)
         seen = preview.of(jobs, runs, redo, machine, data)
     if json:

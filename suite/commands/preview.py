@@ -8,8 +8,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from suite import images
 from suite.commands import output
 from suite.commands.matrix import Matrix
+from suite.errors import UsageError
 from suite.planning import cost, division
 from suite.planning.cost import Estimate, Guess
 from suite.planning.labels import variant_label
@@ -31,13 +33,24 @@ class Machine:
     micro_batch: int | None = None
     max_jobs: int | None = None
     runtime: str = "local"
+    memory_bytes: int | None = None  # at most, per job and node
 
     @classmethod
     def of(cls, *, gpus_per_job: int | None, ray_address: str | None = None, **wishes: Any) -> "Machine":
-        """This machine; without a wish, each job gets a GPU where there is one and Ray is started here."""
+        """This machine; without a wish, each job gets a GPU where there is one and Ray is started here.
+
+        Raises:
+            UsageError: there is no such runtime, or it cannot keep the limit that is wished for.
+        """
         if gpus_per_job is None:
             gpus_per_job = 1 if ray_address is None and gpus.names() else 0
-        return cls(gpus=gpus_per_job, **wishes)
+        machine = cls(gpus=gpus_per_job, **wishes)
+        registry.find(machine.runtime)
+        if machine.runtime == "local" and machine.memory_bytes is not None:
+            raise UsageError(
+                "--memory: the runtime local sets no limits. Choose a container, such as --runtime docker."
+            )
+        return machine
 
     def setup(self) -> Setup:
         """How jobs are run on it, for guesses and probes."""
@@ -78,7 +91,7 @@ class Preview:
         """What is missing on this machine before some of the jobs left can start, a sentence for each environment."""
         runtime = registry.find(self.machine.runtime)
         needed = Counter(runtime.needs(job.spec) for job in self.outlook.left)
-        found = {name: runtime.lacks(name) for name in needed}
+        found = {name: runtime.lacks(name) or images.outdated(self.machine.runtime, name) for name in needed}
         return [f"{reason} {_needing(needed[name])}" for name, reason in found.items() if reason]
 
     def to_dict(self) -> dict[str, Any]:

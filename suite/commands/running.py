@@ -15,6 +15,7 @@ from suite.commands import board, matrix, options, output, preview
 from suite.commands.matrix import Matrix
 from suite.commands.preview import Machine
 from suite.errors import UsageError
+from suite.masking import masked
 from suite.planning import manifest
 from suite.recording import record
 from suite.recording.record import Summary
@@ -43,6 +44,8 @@ def run(
     processes: options.Processes = 1,
     workers: options.Workers = 0,
     micro_batch: options.MicroBatch = None,
+    runtime: options.Runtime = "local",
+    memory: options.Memory = None,
     retries: Annotated[
         int, typer.Option("--retries", min=0, rich_help_panel=_MACHINE, help="Further attempts after a job's failure.")
     ] = 2,
@@ -62,13 +65,15 @@ def run(
         workers=workers,
         micro_batch=micro_batch,
         max_jobs=max_jobs,
+        runtime=runtime,
+        memory_bytes=memory,
     )
     redo = Redo(everything=force, failed=retry_failed, stale=rerun == "stale")
     machine.refuse_uneven(jobs)
     seen = preview.of(jobs, runs, redo, machine, data)
     if seen.lacks and not dry_run and ray_address is None:
         raise UsageError(seen.lacks)
-    listed = None if dry_run else _remember(jobs, runs, _command(plan, runs, data, variant_file or ()))
+    listed = None if dry_run else _remember(jobs, runs, _command(plan, runs, data, variant_file or (), runtime))
     if not json:
         seen.show()
     if listed is None:
@@ -79,6 +84,8 @@ def run(
     wanted = Options(
         runs=runs,
         data_root=data,
+        runtime=runtime,
+        memory_bytes=memory,
         address=ray_address,
         gpus_per_job=machine.gpus,
         processes=processes,
@@ -110,12 +117,13 @@ class Carried:
     complete_with: str  # the command that records what could not be recorded now
 
 
-def _command(plan: str, runs: Path, data: Path | None, variant_files: Sequence[Path]) -> list[str]:
+def _command(plan: str, runs: Path, data: Path | None, variant_files: Sequence[Path], runtime: str) -> list[str]:
     """What was typed as far as it says where things are, for the commands that the board prints."""
     files = [word for path in variant_files for word in ("--variant-file", str(path))]
     folders = [
         *(("--runs", str(runs)) if runs != options.DEFAULT_RUNS else ()),
         *(("--data", str(data)) if data else ()),
+        *(("--runtime", runtime) if runtime != "local" else ()),
     ]
     return ["unsmooth", "run", plan, *folders, *files]
 
@@ -143,7 +151,7 @@ def _carry_out(jobs: Matrix, listed: Path, wanted: Options, uri: str, *, json: b
         names={job.id: job.name for job in jobs.jobs},
         board=files,
         record=dataclasses.replace(recorded, missing={**recorded.missing, **published.missing}),
-        complete_with=shlex.join(["unsmooth", "record", "--runs", str(runs), "--tracking-uri", uri]),
+        complete_with=shlex.join(["unsmooth", "record", "--runs", str(runs), "--tracking-uri", masked(uri)]),
     )
 
 

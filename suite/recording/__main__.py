@@ -14,6 +14,7 @@ from typing import Any
 from mlflow.exceptions import MlflowException
 
 from jobs.contract import ContractError, JobFolder
+from suite.masking import masked
 from suite.recording.mirror import Mirror
 
 RETRY_AFTER_S = 1.0
@@ -64,7 +65,7 @@ def _attempt(mirror: Mirror, name: str) -> tuple[str, str]:
 
 def _problem(error: Exception) -> str:
     lines = str(error).splitlines() or [type(error).__name__]
-    return f"MLflow: {lines[0][:200]}."
+    return f"MLflow: {masked(lines[0])[:200]}."
 
 
 def follow(request: Mapping[str, Any]) -> None:

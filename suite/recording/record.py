@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from jobs.contract import JobFolder
+from suite.masking import masked
 
 GIVE_UP_S = 300.0
 """Time after which a recording is given up as a whole; what was recorded by then stays recorded."""
@@ -133,4 +134,4 @@ def _summary(said: str, expected: Sequence[str], why: str) -> Summary:
 
 def _last_line(text: str) -> str:
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return lines[-1][:300] if lines else ""
+    return masked(lines[-1][:300]) if lines else ""

@@ -31,6 +31,7 @@ class Facts:
     overdue: Overdue | None = None  # the limit for which it was ended
     stopped: bool = False  # ended because the supervisor was asked to stop
     out_of_memory: bool = False  # the kernel ended a process for want of memory meanwhile
+    killed: bool = False  # something from outside ended it, whatever the exit code says
 
 
 def result(folder: AttemptFolder, facts: Facts) -> Result:
@@ -99,6 +100,8 @@ def _by_exit(facts: Facts, log: str, last_line: str) -> tuple[str, str]:
         return "disk", f"{_who(facts.spec)} {ended}: the disk is full."
     if facts.out_of_memory or _OUT_OF_MEMORY.search(log):
         return "oom", f"{_who(facts.spec)} {ended}: out of memory."
+    if number is None and facts.killed:
+        return "killed", f"{_who(facts.spec)} {ended}: its container was ended from outside, or lost."
     if number in _FROM_OUTSIDE:
         usually = " (exit 137, usually out of memory)" if number == signal.SIGKILL else ""
         return "killed", f"{_who(facts.spec)} {ended}{usually}."

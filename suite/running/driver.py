@@ -41,6 +41,7 @@ class Options:
     processes: int = 1  # per job on CPU; on GPU there is one per GPU
     micro_batch: int | None = None
     workers: int = 0  # data-loading processes per process
+    memory_bytes: int | None = None  # at most, per job and node
     max_jobs: int | None = None  # at the same time
     retries: int = 2
     limits_s: Mapping[str, float] = dataclasses.field(default_factory=dict)  # over those of the plan
@@ -181,6 +182,7 @@ class Driver:
             processes=self._processes(),
             micro_batch=options.micro_batch,
             workers=options.workers,
+            memory_bytes=options.memory_bytes,
             data_root=str(options.data_root.absolute()) if options.data_root else None,
             variant_file=str(job.variant_file.absolute()) if job.variant_file else None,
             limits_s={**job.limits_s, **options.limits_s},

@@ -26,6 +26,7 @@ class Order:
     processes: int = 1
     micro_batch: int | None = None
     workers: int = 0
+    memory_bytes: int | None = None  # at most, of the whole job on a node; None: no limit
     data_root: str | None = None
     variant_file: str | None = None  # absolute path of the outside variant file
     limits_s: dict[str, float] = dataclasses.field(default_factory=dict)

@@ -88,12 +88,10 @@ def begin(folder: JobFolder, order: Order, *, devices: list[int], micro_batch: i
     number = max(folder.attempts(), default=0) + 1
     folder.attempt(number).root.mkdir(parents=True)
     runtime = registry.find(order.runtime)
-    needed = runtime.needs(order.spec)
-    launch = Launch(
+    wanted = Launch(
         attempt=number,
         runtime=order.runtime,
-        environment=needed,
-        image=runtime.digest(needed),
+        environment=runtime.needs(order.spec),
         processes=order.processes,
         devices=devices,
         micro_batch=micro_batch,
@@ -104,7 +102,9 @@ def begin(folder: JobFolder, order: Order, *, devices: list[int], micro_batch: i
         git=order.git,
         variant_file=variant_file(folder, order),
         upstream_file=upstream(folder, order),
+        memory_bytes=order.memory_bytes,
     )
+    launch = runtime.adapt(wanted)
     launch.save(folder.attempt(number).launch)
     provenance.note_data(folder.attempt(number), order.spec, order.data_root)
     return launch

@@ -87,6 +87,7 @@ def _attempt(folder: JobFolder, order: Order, devices: list[int], micro_batch: i
         overdue=overdue,
         stopped=stopped,
         out_of_memory=ending.out_of_memory,
+        killed=ending.killed,
     )
     result = classify.result(attempt, facts)
     prepare.note_ending(folder, result)

@@ -22,17 +22,21 @@ from jobs.contract import AttemptFolder, ContractError, read_json
 MARK = "UNSMOOTH_ATTEMPT"
 """Environment variable that names the attempt's folder in each of the job's processes."""
 
+_MACHINE = Path("/proc/vmstat")
+
 _LEASH = Path(__file__).with_name("leash.py")
 
 
 class Process:
     """A running command and all its descendants, which share its process group."""
 
-    def __init__(self, popen: "subprocess.Popen[bytes]", oom_kills: int) -> None:
+    def __init__(self, popen: "subprocess.Popen[bytes]", argv: Sequence[str], oom_kills: int) -> None:
         self._popen = popen
         self._pidfd = os.pidfd_open(popen.pid)
         self.pid = popen.pid
+        self.argv = tuple(argv)
         self.oom_kills_before = oom_kills
+        self.machine_oom_kills_before = machine_oom_kills()
 
     @classmethod
     def start(
@@ -56,7 +60,7 @@ class Process:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        process = cls(popen, oom_kills())
+        process = cls(popen, argv, oom_kills())
         _note(process.pid, attempt)
         return process
 
@@ -70,6 +74,11 @@ class Process:
         """Send `number` to the whole group."""
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.pid, number)
+
+    @property
+    def exit_code(self) -> int | None:
+        """Negative for a signal; None before `finish`."""
+        return self._popen.returncode
 
     def finish(self) -> int:
         """End whatever is left of the group and return the exit code, negative for a signal."""
@@ -104,24 +113,33 @@ def noted_process(attempt: AttemptFolder) -> int | None:
 
 def oom_kills() -> int:
     """How many processes the kernel has killed for want of memory, in this control group where it tells."""
-    for path, key in _oom_counters():
-        with contextlib.suppress(OSError):
-            for line in path.read_text(encoding="ascii").splitlines():
-                name, _, value = line.partition(" ")
-                if name == key:
-                    return int(value)
-    return 0
+    return next((count for path in _oom_counters() if (count := _count(path)) is not None), 0)
 
 
-def _oom_counters() -> list[tuple[Path, str]]:
+def machine_oom_kills() -> int:
+    """The same of the whole machine."""
+    return _count(_MACHINE) or 0
+
+
+def _count(path: Path) -> int | None:
+    """The value of `oom_kill` in a file of such lines; None where it does not tell."""
+    with contextlib.suppress(OSError):
+        for line in path.read_text(encoding="ascii").splitlines():
+            name, _, value = line.partition(" ")
+            if name == "oom_kill":
+                return int(value)
+    return None
+
+
+def _oom_counters() -> list[Path]:
     groups = [line.split(":", 2) for line in Path("/proc/self/cgroup").read_text(encoding="utf-8").splitlines()]
     counters = []
     for _, controllers, path in groups:
         if "memory" in controllers.split(","):
-            counters.append((Path(f"/sys/fs/cgroup/memory{path}/memory.oom_control"), "oom_kill"))
+            counters.append(Path(f"/sys/fs/cgroup/memory{path}/memory.oom_control"))
         elif not controllers:
-            counters.append((Path(f"/sys/fs/cgroup{path}/memory.events"), "oom_kill"))
-    return [*counters, (Path("/proc/vmstat"), "oom_kill")]
+            counters.append(Path(f"/sys/fs/cgroup{path}/memory.events"))
+    return [*counters, _MACHINE]
 
 
 def _note(pid: int, attempt: AttemptFolder) -> None:

@@ -5,10 +5,20 @@ from collections.abc import Mapping
 from typing import cast
 
 from suite.errors import UsageError, unknown
+from suite.running.runtimes.apptainer import Apptainer
+from suite.running.runtimes.docker import Docker
 from suite.running.runtimes.local import Local
+from suite.running.runtimes.podman import Podman
+from suite.running.runtimes.pyxis import Pyxis
 from suite.running.runtimes.runtime import Runtime
 
-BUILT_IN: Mapping[str, Runtime] = {"local": Local()}
+BUILT_IN: Mapping[str, Runtime] = {
+    "local": Local(),
+    "docker": Docker(),
+    "podman": Podman(),
+    "apptainer": Apptainer(),
+    "pyxis": Pyxis(),
+}
 
 
 def find(name: str) -> Runtime:

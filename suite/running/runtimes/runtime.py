@@ -12,6 +12,7 @@ class Ending:
     """What the machine, rather than the job, knows about how an attempt ended."""
 
     out_of_memory: bool = False  # the kernel ended it for want of memory
+    killed: bool = False  # something from outside ended it, whatever its exit code says
     unstarted: str | None = None  # why the job never began: one sentence; None if it did
 
 
@@ -24,8 +25,8 @@ class Runtime(Protocol):
     def lacks(self, needed: str) -> str | None:
         """What of it is missing on this machine, and what to do, in one or two sentences; None if nothing is."""
 
-    def digest(self, needed: str) -> str | None:
-        """What identifies its contents; None where packages say it."""
+    def adapt(self, launch: Launch) -> Launch:
+        """The launch as the job will find it here: its image, what it can reach, and where it sees its data."""
 
     def argv(self, folder: JobFolder, spec: JobSpec, launch: Launch, *, node: int = 0) -> list[str]:
         """The command for the job's `node`-th node; it stays in the foreground and ends with the job's exit code."""
