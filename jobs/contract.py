@@ -272,6 +272,11 @@ class AttemptFolder:
         return self.root / "output.json"
 
 
+def _plain(path: str, flags: int) -> int:
+    """Open a file that a job may have put anything in place of, without following a link or waiting for a pipe."""
+    return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK)
+
+
 def read_events(path: Path, offset: int = 0) -> Iterator[tuple[int, dict[str, Any]]]:
     """Events from byte `offset` on, each with the offset after it; an unfinished last line is left for later.
 
@@ -282,7 +287,7 @@ def read_events(path: Path, offset: int = 0) -> Iterator[tuple[int, dict[str, An
     """
     if not path.exists():
         return
-    with path.open("rb") as file:
+    with open(path, "rb", opener=_plain) as file:
         file.seek(offset)
         for line in file:
             if not line.endswith(b"\n"):

@@ -14,6 +14,9 @@ from suite.running.runtimes.process import Process
 from suite.running.runtimes.runtime import Runtime
 from suite.running.vitals import Overdue, Vitals
 
+LOG_BYTES = 256 * 2**20
+"""Size of a log beyond which a job is stopped."""
+
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -134,13 +137,21 @@ def _watch(
     overdue, stopped = None, False
     while not process.wait(order.poll_s):
         vitals.refresh()
-        overdue, asked = vitals.overdue(limits_s), order.stop_asked()
+        overdue, asked = vitals.overdue(limits_s) or _overgrown(claim), order.stop_asked()
         stopped = asked is not None or not claim.holds()
         if overdue or stopped:
             _stop(process, runtime, order, claim)
             break
     vitals.refresh()
     return overdue, stopped
+
+
+def _overgrown(claim: _Claim) -> Overdue | None:
+    """A log that would fill the disk."""
+    log = claim.folder.attempt(claim.attempt).log
+    if not log.exists() or log.stat().st_size <= LOG_BYTES:
+        return None
+    return Overdue(failure="error", reason=f"The job's log grew past {LOG_BYTES >> 20} MB, and the job was stopped.")
 
 
 def _stop(process: Process, runtime: Runtime, order: Order, claim: _Claim) -> None:

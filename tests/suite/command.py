@@ -12,8 +12,8 @@ from typing import Any
 class Command:
     """`unsmooth` in a folder, with a cache of its own."""
 
-    def __init__(self, folder: Path, cache: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, cache: Path, *, timeout_s: float = 300) -> None:
+        self.folder, self.timeout_s = folder, timeout_s
         self.environment = {**os.environ, "XDG_CACHE_HOME": str(cache), "OMP_NUM_THREADS": "1", "COLUMNS": "160"}
         self.environment.pop("MLFLOW_TRACKING_URI", None)
 
@@ -22,7 +22,7 @@ class Command:
         root = Path(__file__).parents[2]
         environment = {**self.environment, "PYTHONPATH": str(root)}
         done = subprocess.run(
-            command, cwd=self.folder, env=environment, capture_output=True, text=True, timeout=300, check=False
+            command, cwd=self.folder, env=environment, capture_output=True, text=True, timeout=self.timeout_s, check=False
         )
         assert "Traceback" not in done.stderr, done.stderr
         return done

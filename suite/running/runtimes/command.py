@@ -17,6 +17,6 @@ def words(job_dir: Path, launch: Launch, *, node: int = 0) -> list[str]:
 def _meeting(launch: Launch, node: int) -> list[str]:
     """How the launchers of a gang find each other."""
     if launch.nodes == 1:
-        return ["--standalone"]
+        return ["--standalone", "--local-addr=127.0.0.1"]  # a name need not lead anywhere without a network
     host, _, port = (launch.rendezvous or "").rpartition(":")
     return [f"--nnodes={launch.nodes}", f"--node-rank={node}", f"--master-addr={host}", f"--master-port={port}"]

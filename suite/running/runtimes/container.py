@@ -18,7 +18,7 @@ from typing import ClassVar
 
 from jobs.contract import AttemptFolder, JobFolder, JobSpec, Launch
 from suite import images
-from suite.running.runtimes import command, engine, variables
+from suite.running.runtimes import command, engine, links, variables
 from suite.running.runtimes.engine import Engine, EngineAway
 from suite.running.runtimes.process import Process, end_leftovers
 from suite.running.runtimes.runtime import Ending
@@ -80,7 +80,7 @@ class Container(abc.ABC):
             *("--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges", "--ulimit", "core=0"),
             *("--pids-limit", str(PIDS * launch.processes), *_memory(launch)),
             *("--shm-size", str(SHARED_BYTES), "--tmpfs", f"/tmp:rw,exec,nosuid,nodev,mode=1777,size={TMP_BYTES}"),
-            *("--mount", mount(job, JOB), *_data(launch), "--workdir", str(JOB)),
+            *("--mount", mount(job, JOB), *_inputs(folder), *_data(launch), "--workdir", str(JOB)),
             *(*self.user(), *self.gpus(launch.devices)),
             *(word for item in _environment(spec, launch).items() for word in ("--env", "=".join(item))),
             *(launch.image or "", "python", *command.words(JOB, launch, node=node)),
@@ -107,16 +107,20 @@ class Container(abc.ABC):
             process.signal(number)
 
     def ended(self, attempt: AttemptFolder, process: Process) -> Ending:
-        container = _name_in(process.argv)
         try:
-            if process.exit_code == 0:
-                self._engine.remove(container)
-                return Ending()
-            was_away = self._engine.wait_for_it()
-            state = self._engine.state(container)
-            self._engine.remove(container)
+            return self._ended(_name_in(process.argv), attempt, process)
         except EngineAway as error:
             return Ending(unstarted=str(error))
+        finally:
+            links.cut(attempt.root.parents[1])
+
+    def _ended(self, container: str, attempt: AttemptFolder, process: Process) -> Ending:
+        if process.exit_code == 0:
+            self._engine.remove(container)
+            return Ending()
+        was_away = self._engine.wait_for_it()
+        state = self._engine.state(container)
+        self._engine.remove(container)
         if state is None or not state.started:
             return Ending(unstarted=self._refusal(state.error if state else "", attempt))
         return Ending(
@@ -153,6 +157,13 @@ def mount(source: Path, target: Path, *more: str) -> str:
     line = io.StringIO()
     csv.writer(line, lineterminator="").writerow(["type=bind", f"source={source}", f"target={target}", *more])
     return line.getvalue()
+
+
+def _inputs(folder: JobFolder) -> tuple[str, ...]:
+    """What was put there for the job; the upstream job's checkpoint is a hard link to that job's own file."""
+    if not folder.inputs.is_dir():
+        return ()
+    return "--mount", mount(folder.inputs.absolute(), JOB / folder.inputs.name, "readonly")
 
 
 def _data(launch: Launch) -> tuple[str, ...]:

@@ -54,6 +54,7 @@ def test_several_processes_go_through_torchrun(tmp_path: Path) -> None:
         "-m",
         "torch.distributed.run",
         "--standalone",
+        "--local-addr=127.0.0.1",
         "--nproc-per-node=2",
         "-m",
         "jobs",
@@ -81,7 +82,7 @@ def test_every_engine_is_started_by_torchrun_as_often_as_there_are_processes(tmp
     wanted = order(spec("ok", engine=engine), processes=2)
     launch = prepare.begin(JobFolder(tmp_path), wanted, devices=[], micro_batch=None)
     python, *rest = Local().argv(JobFolder(tmp_path), SPEC, launch)
-    assert rest[:4] == ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    assert rest[:5] == ["-m", "torch.distributed.run", "--standalone", "--local-addr=127.0.0.1", "--nproc-per-node=2"]
     assert python == interpreters.interpreter("fairseq" if engine == "fairseq" else "main")
 
 
