@@ -10,10 +10,10 @@ from typing import Annotated
 
 import typer
 
-from jobs.contract import Result
+from jobs.contract import EXIT_PREEMPTED, Result
 from suite.commands import board, matrix, options, output, preview
 from suite.commands.matrix import Matrix
-from suite.commands.preview import Machine
+from suite.commands.preview import Machine, Preview
 from suite.errors import UsageError
 from suite.planning import manifest
 from suite.recording import record
@@ -54,7 +54,73 @@ def run(
 
     The same command again goes on where it was: finished jobs stay, unfinished ones resume from their checkpoint.
     """
-    jobs = matrix.read(plan, variant_files=variant_file or (), select=select or (), exclude=exclude or (), seeds=seeds)
+    asked = ask(
+        plan, runs=runs, data=data, select=select, exclude=exclude, seeds=seeds, variant_file=variant_file, force=force,
+        retry_failed=retry_failed, rerun=rerun, max_jobs=max_jobs, gpus=gpus, processes=processes, workers=workers,
+        micro_batch=micro_batch, retries=retries, ray_address=ray_address,
+    )  # fmt: skip
+    if asked.seen.lacks and not dry_run and ray_address is None:
+        raise UsageError(asked.seen.lacks)
+    listed = None if dry_run else remember(asked)
+    if not json:
+        asked.seen.show()
+    if listed is None:
+        output.document(asked.seen.to_dict()) if json else output.say("Nothing was started.")
+        return
+    if data is not None and not data.is_dir():
+        output.warn(f"There is no folder {data} on this machine; jobs that need it will fail unless their node has it.")
+    carried = _carry_out(
+        asked.jobs,
+        listed,
+        asked.wanted,
+        tracking_uri or record.default_uri(runs),
+        json=json,
+        idle=not asked.seen.outlook.left,
+    )
+    output.document(carried) if json else _show(carried)
+    if carried.counts.get("interrupted"):
+        raise typer.Exit(EXIT_PREEMPTED)
+    if any(result.status in ("failed", "blocked") for result in carried.results):
+        raise typer.Exit(1)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Asked:
+    """What a command line asks for, read and found to make sense."""
+
+    jobs: Matrix
+    seen: Preview
+    wanted: Options
+    command: Sequence[str]  # what was typed, without choosing jobs
+
+
+def ask(
+    plan: str,
+    *,
+    runs: Path,
+    data: Path | None,
+    select: Sequence[str] | None,
+    exclude: Sequence[str] | None,
+    seeds: str | None,
+    variant_file: Sequence[Path] | None,
+    force: bool,
+    retry_failed: bool,
+    rerun: str | None,
+    max_jobs: int | None,
+    gpus: int | None,
+    processes: int,
+    workers: int,
+    micro_batch: int | None,
+    retries: int,
+    ray_address: str | None,
+) -> Asked:
+    """Read the plan and weigh what is left of it; nothing is written.
+
+    Raises:
+        UsageError: everything that is wrong with the plan or the choice of its jobs.
+    """
+    files = list(variant_file or ())
+    jobs = matrix.read(plan, variant_files=files, select=select or (), exclude=exclude or (), seeds=seeds)
     machine = Machine.of(
         gpus_per_job=gpus,
         ray_address=ray_address,
@@ -66,16 +132,6 @@ def run(
     redo = Redo(everything=force, failed=retry_failed, stale=rerun == "stale")
     machine.refuse_uneven(jobs)
     seen = preview.of(jobs, runs, redo, machine, data)
-    if seen.lacks and not dry_run and ray_address is None:
-        raise UsageError(seen.lacks)
-    listed = None if dry_run else _remember(jobs, runs, _command(plan, runs, data, variant_file or ()))
-    if not json:
-        seen.show()
-    if listed is None:
-        output.document(seen.to_dict()) if json else output.say("Nothing was started.")
-        return
-    if data is not None and not data.is_dir():
-        output.warn(f"There is no folder {data} on this machine; jobs that need it will fail unless their node has it.")
     wanted = Options(
         runs=runs,
         data_root=data,
@@ -89,12 +145,7 @@ def run(
         redo=redo,
         weights={job_id: guess.seconds for job_id, guess in seen.guesses.items()},
     )
-    carried = _carry_out(
-        jobs, listed, wanted, tracking_uri or record.default_uri(runs), json=json, idle=not seen.outlook.left
-    )
-    output.document(carried) if json else _show(carried)
-    if any(result.status in ("failed", "blocked") for result in carried.results):
-        raise typer.Exit(1)
+    return Asked(jobs=jobs, seen=seen, wanted=wanted, command=_command(plan, runs, data, files))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -120,10 +171,11 @@ def _command(plan: str, runs: Path, data: Path | None, variant_files: Sequence[P
     return ["unsmooth", "run", plan, *folders, *files]
 
 
-def _remember(jobs: Matrix, runs: Path, command: Sequence[str]) -> Path:
+def remember(asked: Asked) -> Path:
     """Write down what is run, first of all: a runs folder that cannot be used is told before anything else."""
+    jobs, runs = asked.jobs, asked.wanted.runs
     with lock.hold(runs):
-        return manifest.remember(jobs.plan, jobs.jobs, jobs.catalogue, runs, command=command)
+        return manifest.remember(jobs.plan, jobs.jobs, jobs.catalogue, runs, command=asked.command)
 
 
 def _carry_out(jobs: Matrix, listed: Path, wanted: Options, uri: str, *, json: bool, idle: bool) -> Carried:
