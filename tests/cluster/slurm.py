@@ -125,7 +125,7 @@ class Slurm:
 
 
 @contextmanager
-def running(root: Path, *, nodes: int = 3, port: int = 21000) -> Iterator[Slurm]:
+def running(root: Path, *, nodes: int = 3, port: int = 31000) -> Iterator[Slurm]:
     """A cluster while the block runs."""
     cluster = Slurm(root, nodes=nodes, port=port)
     try:
