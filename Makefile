@@ -6,7 +6,7 @@ RUNS ?= runs
 DATA ?=
 ONE_THREAD := OMP_NUM_THREADS=1
 
-.PHONY: quickstart test test-heavy lint install fairseq clean help
+.PHONY: quickstart test test-heavy test-cluster lint install fairseq clean help
 
 help:  ## Say what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -30,10 +30,13 @@ quickstart: install  ## Run the smoke benchmark on embedded data and print where
 	$(BIN)/unsmooth run jobs/plans/smoke.yaml --runs $(RUNS)
 
 test: install lint  ## Lint, then run every test but the heavy ones
-	$(ONE_THREAD) $(BIN)/python -m pytest -n 2 --dist worksteal -m "not heavy"
+	$(ONE_THREAD) $(BIN)/python -m pytest -n 2 --dist worksteal -m "not heavy and not cluster"
 
 test-heavy: install  ## Run the heavy tests: process gangs, DeepSpeed, whole recipes
 	$(ONE_THREAD) $(BIN)/python -m pytest -n 2 --dist worksteal -m heavy
+
+test-cluster: install  ## Run the tests of real SLURM, containers, hosts and faults (Linux, root; see tests/cluster/README.md)
+	$(ONE_THREAD) UNSMOOTH_CLUSTER=1 $(BIN)/python -m pytest -m cluster tests/cluster tests/faults
 
 lint: install  ## Style, types and layers
 	$(BIN)/ruff check .

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from suite.commands import board, data, images, listing, planning, running, standing, starting
+from suite.commands import board, data, images, listing, planning, running, standing, starting, submitting
 from suite.errors import UnsmoothError
 
 app = typer.Typer(
@@ -19,6 +19,8 @@ app = typer.Typer(
 app.command("list")(listing.list_)
 app.command("plan")(planning.plan)
 app.command("run")(running.run)
+app.command("submit", context_settings=submitting.PASSED_ON)(submitting.submit)
+app.command("cancel")(submitting.cancel)
 app.command("status")(standing.status)
 app.command("leaderboard")(board.leaderboard)
 app.command("record")(board.record_)

@@ -10,17 +10,15 @@ from typing import Annotated
 
 import typer
 
-from jobs.contract import Result
-from suite.commands import board, matrix, options, output, preview
+from jobs.contract import EXIT_PREEMPTED, Result
+from suite.commands import asking, board, options, output
 from suite.commands.matrix import Matrix
-from suite.commands.preview import Machine
 from suite.errors import UsageError
 from suite.masking import masked
 from suite.planning import manifest
 from suite.recording import record
 from suite.recording.record import Summary
-from suite.running import lock, progress, state
-from suite.running.agenda import Redo
+from suite.running import progress, state
 from suite.running.driver import Options
 
 _MACHINE = "Where and how"
@@ -57,49 +55,32 @@ def run(
 
     The same command again goes on where it was: finished jobs stay, unfinished ones resume from their checkpoint.
     """
-    jobs = matrix.read(plan, variant_files=variant_file or (), select=select or (), exclude=exclude or (), seeds=seeds)
-    machine = Machine.of(
-        gpus_per_job=gpus,
-        ray_address=ray_address,
-        processes=processes,
-        workers=workers,
-        micro_batch=micro_batch,
-        max_jobs=max_jobs,
-        runtime=runtime,
-        memory_bytes=memory,
-    )
-    redo = Redo(everything=force, failed=retry_failed, stale=rerun == "stale")
-    machine.refuse_uneven(jobs)
-    seen = preview.of(jobs, runs, redo, machine, data)
-    if seen.lacks and not dry_run and ray_address is None:
-        raise UsageError(seen.lacks)
-    listed = None if dry_run else _remember(jobs, runs, _command(plan, runs, data, variant_file or (), runtime))
+    asked = asking.ask(
+        plan, runs=runs, data=data, select=select, exclude=exclude, seeds=seeds, variant_file=variant_file, force=force,
+        retry_failed=retry_failed, rerun=rerun, max_jobs=max_jobs, gpus=gpus, processes=processes, workers=workers,
+        micro_batch=micro_batch, retries=retries, ray_address=ray_address, runtime=runtime, memory=memory,
+    )  # fmt: skip
+    if asked.seen.lacks and not dry_run and ray_address is None:
+        raise UsageError(asked.seen.lacks)
+    listed = None if dry_run else asking.remember(asked)
     if not json:
-        seen.show()
+        asked.seen.show()
     if listed is None:
-        output.document(seen.to_dict()) if json else output.say("Nothing was started.")
+        output.document(asked.seen.to_dict()) if json else output.say("Nothing was started.")
         return
     if data is not None and not data.is_dir():
         output.warn(f"There is no folder {data} on this machine; jobs that need it will fail unless their node has it.")
-    wanted = Options(
-        runs=runs,
-        data_root=data,
-        runtime=runtime,
-        memory_bytes=memory,
-        address=ray_address,
-        gpus_per_job=machine.gpus,
-        processes=processes,
-        micro_batch=micro_batch,
-        workers=workers,
-        max_jobs=max_jobs,
-        retries=retries,
-        redo=redo,
-        weights={job_id: guess.seconds for job_id, guess in seen.guesses.items()},
-    )
     carried = _carry_out(
-        jobs, listed, wanted, tracking_uri or record.default_uri(runs), json=json, idle=not seen.outlook.left
+        asked.jobs,
+        listed,
+        asked.wanted,
+        tracking_uri or record.default_uri(runs),
+        json=json,
+        idle=not asked.seen.outlook.left,
     )
     output.document(carried) if json else _show(carried)
+    if carried.counts.get("interrupted"):
+        raise typer.Exit(EXIT_PREEMPTED)
     if any(result.status in ("failed", "blocked") for result in carried.results):
         raise typer.Exit(1)
 
@@ -115,23 +96,6 @@ class Carried:
     board: Sequence[Path]
     record: Summary
     complete_with: str  # the command that records what could not be recorded now
-
-
-def _command(plan: str, runs: Path, data: Path | None, variant_files: Sequence[Path], runtime: str) -> list[str]:
-    """What was typed as far as it says where things are, for the commands that the board prints."""
-    files = [word for path in variant_files for word in ("--variant-file", str(path))]
-    folders = [
-        *(("--runs", str(runs)) if runs != options.DEFAULT_RUNS else ()),
-        *(("--data", str(data)) if data else ()),
-        *(("--runtime", runtime) if runtime != "local" else ()),
-    ]
-    return ["unsmooth", "run", plan, *folders, *files]
-
-
-def _remember(jobs: Matrix, runs: Path, command: Sequence[str]) -> Path:
-    """Write down what is run, first of all: a runs folder that cannot be used is told before anything else."""
-    with lock.hold(runs):
-        return manifest.remember(jobs.plan, jobs.jobs, jobs.catalogue, runs, command=command)
 
 
 def _carry_out(jobs: Matrix, listed: Path, wanted: Options, uri: str, *, json: bool, idle: bool) -> Carried:

@@ -106,10 +106,13 @@ class Agenda:
             return f"Upstream job {job.upstream} has no result and is not selected."
         return None if result.status == "ok" else _sentence(result)
 
+    @property
+    def waiting(self) -> list[Job]:
+        """Jobs that have not begun, in the order of the plan."""
+        return [job for job in self.jobs if job.id in self._waiting]
+
     def _blocked(self, job: Job, reason: str) -> Result:
-        advice = "Mend the upstream job; this one then starts by itself."
-        result = Result(id=job.id, attempt=0, status="blocked", reason=reason, advice=advice)
-        return _publish(JobFolder(self._runs / job.id), job, result)
+        return _publish_blocked(JobFolder(self._runs / job.id), job, reason)
 
 
 def standing(folder: JobFolder, redo: Redo, data_root: Path | None = None) -> Result | None:
@@ -150,6 +153,17 @@ def given_up(folder: JobFolder, job: Job, *, losses: int) -> Result:
     advice = retry.POLICIES["node_lost"].advice
     result = Result(id=job.id, attempt=0, status="failed", failure="node_lost", reason=reason, advice=advice)
     return _publish(folder, job, result)
+
+
+def blocked(folder: JobFolder, job: Job, upstream: Result | None) -> Result:
+    """The row of a job whose upstream job has left no checkpoint."""
+    reason = f"Upstream job {job.upstream} has no result." if upstream is None else _sentence(upstream)
+    return _publish_blocked(folder, job, reason)
+
+
+def _publish_blocked(folder: JobFolder, job: Job, reason: str) -> Result:
+    advice = "Mend the upstream job; this one then starts by itself."
+    return _publish(folder, job, Result(id=job.id, attempt=0, status="blocked", reason=reason, advice=advice))
 
 
 def unstarted(job: Job) -> Result:

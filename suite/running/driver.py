@@ -165,7 +165,7 @@ class Driver:
                 return
             folder = JobFolder(self.options.runs.absolute() / job.id)
             self._earlier[job.id] = max(folder.attempts(), default=0)
-            cluster.submit(folder, self._order(job), **self._needs(job))
+            cluster.submit(folder, self.order(job), **self._needs(job))
             self._states[job.id] = state.JobState(id=job.id, name=job.name, state="running")
 
     def _processes(self) -> int:
@@ -174,7 +174,8 @@ class Driver:
     def _needs(self, job: Job) -> dict[str, int]:
         return {"cpus": job.spec.threads * self._processes(), "gpus": self.options.gpus_per_job}
 
-    def _order(self, job: Job) -> Order:
+    def order(self, job: Job) -> Order:
+        """What a supervisor is told about a job."""
         options = self.options
         return Order(
             spec=job.spec,

@@ -12,8 +12,11 @@ from suite.running.state import JobState
 from suite.running.vitals import Vitals
 
 
-def read(runs: Path, *, plan: str | None = None) -> list[JobState]:
+def read(runs: Path, *, plan: str | None = None, going_on: bool = False) -> list[JobState]:
     """Every job of the plan called `plan`, or of all plans that were run into `runs`, in order.
+
+    Args:
+        going_on: somebody works there whom the lock does not show: on another machine.
 
     Raises:
         UsageError: the folder does not exist, or no plan of that name was run into it.
@@ -21,7 +24,7 @@ def read(runs: Path, *, plan: str | None = None) -> list[JobState]:
     if not runs.is_dir():
         raise UsageError(f"There is no runs folder {runs}. Start a run, or name another folder with --runs.")
     names = _names(runs, plan)
-    going_on = lock.held(runs)
+    going_on = going_on or lock.held(runs)
     return [of_job(JobFolder(runs / job_id), name=name, going_on=going_on) for job_id, name in names.items()]
 
 
