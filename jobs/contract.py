@@ -263,6 +263,10 @@ class AttemptFolder:
     def log(self) -> Path:
         return self.root / "log.txt"
 
+    def log_of(self, node: int) -> Path:
+        """The log of a job's `node`-th node; `log` is the first one's."""
+        return self.log if node == 0 else self.root / f"log-{node}.txt"
+
     @property
     def provenance(self) -> Path:
         return self.root / "provenance.json"

@@ -82,7 +82,7 @@ def split(global_batch: int, processes: int, micro_batch: int | None) -> tuple[i
 def training(spec: JobSpec, launch: Launch, task: Language, *, data: Path, folder: JobFolder) -> Arguments:
     """fairseq-train's arguments for the job in `folder`, its corpus at `data`."""
     variant_file = folder.root / launch.variant_file if launch.variant_file else None
-    blocks, passes = split(spec.global_batch, launch.processes, launch.micro_batch)
+    blocks, passes = split(spec.global_batch, launch.nodes * launch.processes, launch.micro_batch)
     return [
         *(str(data), "--task", "language_modeling", *_blocks(task)),
         *_model(spec, task, variant_file),
@@ -94,7 +94,7 @@ def training(spec: JobSpec, launch: Launch, task: Language, *, data: Path, folde
         *("--batch-size", str(blocks), "--update-freq", str(passes), "--required-batch-size-multiple", "1"),
         *("--max-update", str(spec.steps), "--seed", str(spec.seed), "--num-workers", "0"),
         *("--best-checkpoint-metric", "cost", "--save-dir", str(folder.checkpoints)),
-        *("--distributed-world-size", str(launch.processes), "--ddp-backend", "legacy_ddp"),
+        *("--distributed-world-size", str(launch.nodes * launch.processes), "--ddp-backend", "legacy_ddp"),
         "--load-checkpoint-on-all-dp-ranks",  # what fairseq would broadcast, torch.load refuses
         *(("--bf16",) if spec.precision == "bfloat16" else ()),  # weights too, beside Adam's in float32
         *_logging(),

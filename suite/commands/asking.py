@@ -37,6 +37,7 @@ def ask(
     rerun: str | None,
     max_jobs: int | None,
     gpus: int | None,
+    nodes: int,
     processes: int,
     workers: int,
     micro_batch: int | None,
@@ -55,6 +56,7 @@ def ask(
     machine = Machine.of(
         gpus_per_job=gpus,
         ray_address=ray_address,
+        nodes=nodes,
         processes=processes,
         workers=workers,
         micro_batch=micro_batch,
@@ -71,6 +73,7 @@ def ask(
         runtime=runtime,
         memory_bytes=memory,
         address=ray_address,
+        nodes_per_job=nodes,
         gpus_per_job=machine.gpus,
         processes=processes,
         micro_batch=micro_batch,

@@ -52,10 +52,15 @@ MaxJobs = Annotated[
 ]
 Gpus = Annotated[
     int | None,
-    typer.Option("--gpus", min=0, rich_help_panel=_MACHINE, help="GPUs per job. [default: 1 where there are any]"),
+    typer.Option(
+        "--gpus", min=0, rich_help_panel=_MACHINE, help="GPUs per job and node. [default: 1 if there are any]"
+    ),
+]
+Nodes = Annotated[
+    int, typer.Option("--nodes", min=1, rich_help_panel=_MACHINE, help="Nodes per job, each with --gpus GPUs.")
 ]
 Processes = Annotated[
-    int, typer.Option("--processes", min=1, rich_help_panel=_MACHINE, help="Processes per job on the CPU.")
+    int, typer.Option("--processes", min=1, rich_help_panel=_MACHINE, help="Processes per job and node on the CPU.")
 ]
 Workers = Annotated[
     int, typer.Option("--workers", min=0, rich_help_panel=_MACHINE, help="Data-loading processes per process.")

@@ -4,7 +4,7 @@ import dataclasses
 import os
 import shutil
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from suite.planning import cost, division
 from suite.planning.cost import Estimate, Guess
 from suite.planning.labels import variant_label
 from suite.planning.pace import Setup
+from suite.planning.plan import Job
 from suite.running import gpus, outlook, probing
 from suite.running.agenda import Redo
 from suite.running.outlook import Outlook
@@ -27,8 +28,9 @@ from suite.running.runtimes import registry
 class Machine:
     """What jobs run on, as far as it decides how many run at once."""
 
-    gpus: int  # per job
-    processes: int = 1  # per job on the CPU
+    gpus: int  # per node of a job
+    nodes: int = 1  # per job
+    processes: int = 1  # per node of a job on the CPU
     workers: int = 0  # data-loading processes per process
     micro_batch: int | None = None
     max_jobs: int | None = None
@@ -52,14 +54,21 @@ class Machine:
             )
         return machine
 
-    def setup(self) -> Setup:
-        """How jobs are run on it, for guesses and probes."""
-        wanted = Setup(processes=self.processes, gpus=self.gpus, workers=self.workers, micro_batch=self.micro_batch)
+    def setup(self, job: Job | None = None) -> Setup:
+        """How jobs are run on it, for guesses and probes; of a certain job, whose entry may say otherwise."""
+        used, processes = self.gpus, self.processes
+        if job is not None:
+            used, processes = job.devices(gpus=self.gpus, processes=self.processes, nodes=self.nodes)
+        wanted = Setup(
+            processes=processes or self.processes, gpus=used, workers=self.workers, micro_batch=self.micro_batch
+        )
         return probing.under(wanted)
 
     def refuse_uneven(self, matrix: Matrix) -> None:
         """Raises UsageError where a global batch cannot be dealt out to a job's processes."""
-        division.refuse_uneven(matrix.plan, matrix.jobs, matrix.catalogue, processes=self.processes, gpus=self.gpus)
+        division.refuse_uneven(
+            matrix.plan, matrix.jobs, matrix.catalogue, processes=self.processes, gpus=self.gpus, nodes=self.nodes
+        )
 
     def at_once(self, threads: int) -> list[int]:
         """How many jobs of `threads` threads per process this machine takes at once, and larger ones would.
@@ -184,16 +193,31 @@ def _needing(number: int) -> str:
 def of(matrix: Matrix, runs: Path, redo: Redo, machine: Machine, data_root: Path | None = None) -> Preview:
     """How the matrix stands in `runs`, and what is left of it will take on `machine`."""
     seen = outlook.read(matrix.jobs, runs, redo, data_root)
-    setup = machine.setup()
-    guesses = cost.guess_all(matrix.jobs, cost.read_past(runs), setup, probing.remembered(runs, setup))
+    past = cost.read_past(runs)
+    guesses: dict[str, Guess] = {}
+    for setup, jobs in _by_setup(matrix.jobs, machine).items():
+        guesses |= cost.guess_all(jobs, past, setup, probing.remembered(runs, setup))
     estimate = cost.estimate(
         seen.left,
         guesses,
         at_once=machine.at_once(max((job.spec.threads for job in seen.left), default=1)),
         processes=machine.processes,
         gpus=machine.gpus,
+        nodes=machine.nodes,
     )
     return Preview(matrix=matrix, outlook=seen, guesses=guesses, estimate=estimate, runs=runs, machine=machine)
+
+
+def _by_setup(jobs: Sequence[Job], machine: Machine) -> dict[Setup, list[Job]]:
+    """The jobs by how they are run: an entry may ask for GPUs and nodes of its own."""
+    setups: dict[tuple[int | None, int | None], Setup] = {}
+    found: dict[Setup, list[Job]] = {}
+    for job in jobs:
+        key = (job.gpus, job.nodes)
+        if key not in setups:
+            setups[key] = machine.setup(job)
+        found.setdefault(setups[key], []).append(job)
+    return found
 
 
 def free_bytes(folder: Path) -> int:

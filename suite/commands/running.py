@@ -39,6 +39,7 @@ def run(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be run and stop.")] = False,
     max_jobs: options.MaxJobs = None,
     gpus: options.Gpus = None,
+    nodes: options.Nodes = 1,
     processes: options.Processes = 1,
     workers: options.Workers = 0,
     micro_batch: options.MicroBatch = None,
@@ -57,8 +58,8 @@ def run(
     """
     asked = asking.ask(
         plan, runs=runs, data=data, select=select, exclude=exclude, seeds=seeds, variant_file=variant_file, force=force,
-        retry_failed=retry_failed, rerun=rerun, max_jobs=max_jobs, gpus=gpus, processes=processes, workers=workers,
-        micro_batch=micro_batch, retries=retries, ray_address=ray_address, runtime=runtime, memory=memory,
+        retry_failed=retry_failed, rerun=rerun, max_jobs=max_jobs, gpus=gpus, nodes=nodes, processes=processes,
+        workers=workers, micro_batch=micro_batch, retries=retries, ray_address=ray_address, runtime=runtime, memory=memory,
     )  # fmt: skip
     if asked.seen.lacks and not dry_run and ray_address is None:
         raise UsageError(asked.seen.lacks)

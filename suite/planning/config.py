@@ -54,6 +54,8 @@ class _Entry(_Strict):
     deterministic: bool = False
     upstream: str | None = None
     limits_s: dict[str, PositiveFloat] = {}
+    gpus: NonNegativeInt | None = None
+    nodes: PositiveInt | None = None
 
 
 class _Choice(_Strict):

@@ -88,7 +88,13 @@ def guess_all(
 
 
 def estimate(
-    jobs: Sequence[Job], guesses: Mapping[str, Guess], *, at_once: Iterable[int], processes: int = 1, gpus: int = 0
+    jobs: Sequence[Job],
+    guesses: Mapping[str, Guess],
+    *,
+    at_once: Iterable[int],
+    processes: int = 1,
+    gpus: int = 0,
+    nodes: int = 1,
 ) -> Estimate:
     """Add up `jobs`, each on `gpus` GPUs or else on `processes` times its threads of CPU cores.
 
@@ -96,17 +102,21 @@ def estimate(
         jobs: what is left to do, each after the one it starts from.
         guesses: by job id.
         at_once: numbers of simultaneous jobs to give the wall-clock for.
-        processes: per job on CPU.
-        gpus: per job.
+        processes: per node on CPU.
+        gpus: per node.
+        nodes: per job. An entry may say otherwise for its own jobs.
     """
     mine = [guesses[job.id] for job in jobs]
-    seconds = sum(guess.seconds for guess in mine)
-    core_s = sum(guess.seconds * job.spec.threads * max(processes, gpus) for guess, job in zip(mine, jobs, strict=True))
+    used = [job.devices(gpus=gpus, processes=processes, nodes=nodes) for job in jobs]
+    gpu_s = sum(guess.seconds * count for guess, (count, _) in zip(mine, used, strict=True))
+    core_s = sum(
+        guess.seconds * job.spec.threads * count for guess, job, (_, count) in zip(mine, jobs, used, strict=True)
+    )
     origins = [guess.origin for guess in mine]
     return Estimate(
         jobs=len(jobs),
-        core_h=0.0 if gpus else core_s / 3600,
-        gpu_h=seconds * gpus / 3600,
+        core_h=core_s / 3600,
+        gpu_h=gpu_s / 3600,
         disk_bytes=sum(guess.disk_bytes for guess in mine),
         wall_s={slots: wall_s(jobs, guesses, slots) for slots in at_once},
         origins={origin: origins.count(origin) for origin in ORIGINS if origin in origins},

@@ -7,27 +7,32 @@ from suite.planning.catalogue import Catalogue
 from suite.planning.plan import Job, Plan
 
 
-def refuse_uneven(plan: Plan, jobs: Sequence[Job], catalogue: Catalogue, *, processes: int, gpus: int) -> None:
+def refuse_uneven(
+    plan: Plan, jobs: Sequence[Job], catalogue: Catalogue, *, processes: int, gpus: int, nodes: int = 1
+) -> None:
     """Every entry whose batch does not divide, before anything is started.
 
     Args:
         plan: where the jobs come from.
         jobs: those that are meant.
         catalogue: says which tasks give every process the whole batch.
-        processes: per job on CPU.
-        gpus: per job; 0 means CPU.
+        processes: per node on CPU.
+        gpus: per node; 0 means CPU.
+        nodes: per job. An entry may say otherwise for its own jobs.
 
     Raises:
         UsageError: one sentence for each such entry.
     """
-    count, what = (gpus, "GPUs") if gpus else (processes, "processes")
-    dealt = {job.entry: job.spec.global_batch for job in jobs if not catalogue.tasks[job.spec.task].full_batch}
-    problems = [
-        f"{plan.source}: entry {entry!r}: global_batch {batch} is not divisible by {count} {what};"
-        f" use {alternatives(batch, count)}."
-        for entry, batch in dealt.items()
-        if batch % count
-    ]
+    dealt = {job.entry: job for job in jobs if not catalogue.tasks[job.spec.task].full_batch}
+    problems = []
+    for entry, job in dealt.items():
+        batch, found = job.spec.global_batch, job.devices(gpus=gpus, processes=processes, nodes=nodes)
+        count, what = (found[0], "GPUs") if found[0] else (found[1], "processes")
+        if batch % count:
+            problems.append(
+                f"{plan.source}: entry {entry!r}: global_batch {batch} is not divisible by {count} {what};"
+                f" use {alternatives(batch, count)}."
+            )
     if problems:
         raise UsageError(problems)
 

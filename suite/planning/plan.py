@@ -31,6 +31,8 @@ class Entry:
     deterministic: bool = False
     upstream: str | None = None  # name of another entry
     limits_s: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    gpus: int | None = None  # per node; None: what the command says
+    nodes: int | None = None
 
     @property
     def splits(self) -> tuple[str | None, ...]:
@@ -70,6 +72,14 @@ class Job:
     broken: str | None = None  # why its outside variant file cannot be used: one sentence
     limits_s: Mapping[str, float] = dataclasses.field(default_factory=dict)  # per phase
     variant_file: Path | None = None  # the outside file, where the variant comes from one
+    gpus: int | None = None  # per node; None: what the command says
+    nodes: int | None = None
+
+    def devices(self, *, gpus: int, processes: int, nodes: int = 1) -> tuple[int, int]:
+        """GPUs, or else CPU processes, on all its nodes together; what it does not say itself is as given, per node."""
+        own = gpus if self.gpus is None else self.gpus
+        count = self.nodes or nodes
+        return own * count, 0 if own else processes * count
 
     @property
     def name(self) -> str:
@@ -212,6 +222,8 @@ class _Expansion:
             upstream=upstream,
             broken=broken.problem if broken else None,
             limits_s=entry.limits_s,
+            gpus=entry.gpus,
+            nodes=entry.nodes,
             variant_file=outside.source if outside else None,
         )
 

@@ -24,14 +24,20 @@ class Agenda:
     """The jobs of one command, each waiting, running or settled."""
 
     def __init__(
-        self, jobs: Sequence[Job], *, runs: Path, weights: Mapping[str, float], data_root: Path | None = None
+        self,
+        jobs: Sequence[Job],
+        *,
+        runs: Path,
+        weights: Mapping[str, float],
+        size: Callable[[Job], tuple[int, int]] = lambda job: (0, job.spec.threads),  # the largest goes first
+        data_root: Path | None = None,
     ) -> None:
         self.jobs = list({job.id: job for job in jobs}.values())
         self.results: dict[str, Result] = {}
         self.running: dict[str, Job] = {}
         self._runs, self._data_root = runs, data_root
         rank = _priorities(self.jobs, weights)
-        ordered = sorted(self.jobs, key=lambda job: (-job.spec.threads, -rank[job.id]))
+        ordered = sorted(self.jobs, key=lambda job: (*size(job), rank[job.id]), reverse=True)
         self._waiting = {job.id: job for job in ordered}
         self._dependants: dict[str | None, list[Job]] = collections.defaultdict(list)
         for job in self.jobs:

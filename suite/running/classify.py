@@ -21,6 +21,15 @@ _GANG_EXIT = re.compile(r"Root Cause.*?exitcode\s*:\s*(-?\d+)", re.S)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class Seen:
+    """Why the supervisor ended an attempt, if it did."""
+
+    overdue: Overdue | None = None  # the limit that was overrun
+    stopped: bool = False  # asked to stop, or another attempt counts now
+    lost: bool = False  # another node of the job's is gone
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Facts:
     """What the supervisor saw of an attempt that has ended."""
 
@@ -28,8 +37,7 @@ class Facts:
     attempt: int
     exit_code: int  # negative for a signal
     vitals: Vitals
-    overdue: Overdue | None = None  # the limit for which it was ended
-    stopped: bool = False  # ended because the supervisor was asked to stop
+    seen: Seen = Seen()
     out_of_memory: bool = False  # the kernel ended a process for want of memory meanwhile
     killed: bool = False  # something from outside ended it, whatever the exit code says
 
@@ -40,7 +48,7 @@ def result(folder: AttemptFolder, facts: Facts) -> Result:
     if output is not None and output.status in ("ok", "skipped"):
         return output
     log = tail(folder.log)
-    failure, reason = _failure(facts, output, log)
+    failure, reason = _failure(facts, output, [*_others(folder), *log])
     return Result(
         id=facts.spec.id,
         attempt=facts.attempt,
@@ -69,6 +77,11 @@ def tail(log: Path, *, lines: int = 200) -> list[str]:
     return [line.rstrip().rpartition("\r")[2] for line in text.split("\n") if line.strip()][-lines:]
 
 
+def _others(folder: AttemptFolder) -> list[str]:
+    """The ends of the logs that a job's further nodes have left."""
+    return [line for path in sorted(folder.root.glob("log-*.txt")) for line in tail(path)]
+
+
 def _output(folder: AttemptFolder, facts: Facts) -> Result | None:
     """What the job wrote, unless it is missing or not about this attempt."""
     try:
@@ -80,9 +93,11 @@ def _output(folder: AttemptFolder, facts: Facts) -> Result | None:
 
 def _failure(facts: Facts, output: Result | None, log: list[str]) -> tuple[str, str]:
     """Failure class and reason; what the supervisor did itself comes before what the job said about it."""
-    if facts.overdue is not None:
-        return facts.overdue.failure, facts.overdue.reason
-    if facts.exit_code == EXIT_PREEMPTED or facts.vitals.preempted or facts.stopped:
+    if facts.seen.lost:
+        return "node_lost", f"{_who(facts.spec)} lost one of its nodes after step {facts.vitals.step}."
+    if facts.seen.overdue is not None:
+        return facts.seen.overdue.failure, facts.seen.overdue.reason
+    if facts.exit_code == EXIT_PREEMPTED or facts.vitals.preempted or facts.seen.stopped:
         return "preempted", f"{_who(facts.spec)} was asked to stop at step {facts.vitals.step}."
     if output is not None and output.failure in FAILURES:
         return output.failure, output.reason or f"{_who(facts.spec)} failed without giving a reason."
@@ -92,8 +107,7 @@ def _failure(facts: Facts, output: Result | None, log: list[str]) -> tuple[str, 
 
 
 def _by_exit(facts: Facts, log: str, last_line: str) -> tuple[str, str]:
-    gang = _GANG_EXIT.search(log)
-    code = int(gang[1]) if gang else facts.exit_code
+    code = min(map(int, _GANG_EXIT.findall(log)), default=facts.exit_code)  # a signal before its echo elsewhere
     number = _signal(code)
     ended = f"was ended by {number.name}" if number else f"ended with exit code {code}"
     if _DISK_FULL.search(log):

@@ -1,6 +1,7 @@
 """Drives one command to its end: hands jobs out, takes results in, tells the watcher, outlives a lost cluster."""
 
 import dataclasses
+import math
 import signal
 import threading
 import time
@@ -16,6 +17,7 @@ from suite.errors import ClusterError
 from suite.planning.plan import Job
 from suite.running import agenda, retry, state
 from suite.running.order import Order
+from suite.running.placement import Wish
 from suite.running.vitals import Vitals
 
 SHOW_S = 0.5
@@ -37,8 +39,9 @@ class Options:
     runtime: str = "local"
     address: str | None = None  # of an existing Ray; None starts one on this machine
     cpus: int | None = None  # that local Ray may hand out; None: as many as this process may use
-    gpus_per_job: int = 0  # 0: on CPU
-    processes: int = 1  # per job on CPU; on GPU there is one per GPU
+    nodes_per_job: int = 1
+    gpus_per_job: int = 0  # on each of its nodes; 0: on CPU
+    processes: int = 1  # per node on CPU; on GPU there is one per GPU
     micro_batch: int | None = None
     workers: int = 0  # data-loading processes per process
     memory_bytes: int | None = None  # at most, per job and node
@@ -54,11 +57,14 @@ class Options:
 class Cluster(Protocol):
     """Where supervisors run."""
 
-    def has_room(self, *, cpus: int, gpus: int) -> bool:
-        """Whether another supervisor with these resources may be submitted now."""
+    def look_again(self) -> None:
+        """Jobs are offered anew, the largest first."""
 
-    def submit(self, folder: JobFolder, order: Order, *, cpus: int, gpus: int) -> None:
-        """Start `supervise(folder, order)` on a node with room for it."""
+    def has_room(self, wish: Wish) -> bool:
+        """Whether another job that wishes for this may be submitted now."""
+
+    def submit(self, folder: JobFolder, order: Order, wish: Wish) -> None:
+        """Start `supervise(folder, order)` where there is room for it."""
 
     def wait(self, timeout_s: float) -> list[tuple[str, Result | None]]:
         """Job ids whose supervisor has ended, each with its result, or None if the supervisor was lost."""
@@ -99,7 +105,13 @@ class Driver:
 
     def __init__(self, jobs: Sequence[Job], options: Options, watcher: state.Watcher, interrupts: Interrupts) -> None:
         self.options, self.watcher, self.interrupts = options, watcher, interrupts
-        self.agenda = agenda.Agenda(jobs, runs=options.runs, weights=options.weights, data_root=options.data_root)
+        self.agenda = agenda.Agenda(
+            jobs,
+            runs=options.runs,
+            weights=options.weights,
+            data_root=options.data_root,
+            size=lambda job: self.wish(job).size,
+        )
         self._git = provenance.git_version()
         self._stop_file = options.runs.absolute() / ".stop"
         self._stop_file.unlink(missing_ok=True)
@@ -159,28 +171,31 @@ class Driver:
 
     def _hand_out(self, cluster: Cluster) -> None:
         limit = self.options.max_jobs or len(self.agenda.jobs)
+        cluster.look_again()
         while len(self.agenda.running) < limit:
-            job = self.agenda.start_next(lambda job: cluster.has_room(**self._needs(job)))
+            job = self.agenda.start_next(lambda job: cluster.has_room(self.wish(job)))
             if job is None:
                 return
             folder = JobFolder(self.options.runs.absolute() / job.id)
             self._earlier[job.id] = max(folder.attempts(), default=0)
-            cluster.submit(folder, self.order(job), **self._needs(job))
+            cluster.submit(folder, self.order(job), self.wish(job))
             self._states[job.id] = state.JobState(id=job.id, name=job.name, state="running")
 
-    def _processes(self) -> int:
-        return self.options.gpus_per_job or self.options.processes
-
-    def _needs(self, job: Job) -> dict[str, int]:
-        return {"cpus": job.spec.threads * self._processes(), "gpus": self.options.gpus_per_job}
+    def wish(self, job: Job) -> Wish:
+        """What a job asks of the cluster."""
+        gpus = self.options.gpus_per_job if job.gpus is None else job.gpus
+        cpus = job.spec.threads * (gpus or self.options.processes)
+        expected_s = self.options.weights.get(job.id, math.inf)
+        return Wish(nodes=job.nodes or self.options.nodes_per_job, cpus=cpus, gpus=gpus, lasts_s=expected_s)
 
     def order(self, job: Job) -> Order:
         """What a supervisor is told about a job."""
-        options = self.options
+        options, wish = self.options, self.wish(job)
         return Order(
             spec=job.spec,
             runtime=options.runtime,
-            processes=self._processes(),
+            nodes=wish.nodes,
+            processes=wish.gpus or options.processes,
             micro_batch=options.micro_batch,
             workers=options.workers,
             memory_bytes=options.memory_bytes,

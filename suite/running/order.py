@@ -23,7 +23,8 @@ class Order:
 
     spec: JobSpec
     runtime: str = "local"
-    processes: int = 1
+    nodes: int = 1
+    processes: int = 1  # per node
     micro_batch: int | None = None
     workers: int = 0
     memory_bytes: int | None = None  # at most, of the whole job on a node; None: no limit

@@ -83,7 +83,9 @@ def _runtime(attempt: AttemptFolder) -> Runtime:
         return registry.find("local")
 
 
-def begin(folder: JobFolder, order: Order, *, devices: list[int], micro_batch: int | None) -> Launch:
+def begin(
+    folder: JobFolder, order: Order, *, devices: list[int], micro_batch: int | None, rendezvous: str | None = None
+) -> Launch:
     """Make the next attempt's folder with its launch.json; from now on every earlier attempt is cut off."""
     number = max(folder.attempts(), default=0) + 1
     folder.attempt(number).root.mkdir(parents=True)
@@ -92,7 +94,9 @@ def begin(folder: JobFolder, order: Order, *, devices: list[int], micro_batch: i
         attempt=number,
         runtime=order.runtime,
         environment=runtime.needs(order.spec),
+        nodes=order.nodes,
         processes=order.processes,
+        rendezvous=rendezvous,
         devices=devices,
         micro_batch=micro_batch,
         workers=order.workers,

@@ -7,6 +7,7 @@ or all of Ray, the job is handed out again, free of charge, and goes on from its
 import contextlib
 import dataclasses
 import logging
+import math
 import os
 import secrets
 import select
@@ -17,13 +18,16 @@ from typing import Any
 
 os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", ".")  # read on import: Ray prints its daemons' logs to stdout
 import ray
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from jobs.contract import JobFolder, Result
 from suite.errors import ClusterError, UsageError
 from suite.planning.plan import Job
 from suite.running import lock, retry
 from suite.running.driver import Driver, Interrupts, Options
+from suite.running.gang import follow
 from suite.running.order import Order
+from suite.running.placement import Floor, Room, Wish
 from suite.running.runtimes import registry
 from suite.running.state import Watcher
 from suite.running.supervise import supervise
@@ -52,10 +56,55 @@ def run(jobs: Sequence[Job], options: Options, watcher: Watcher) -> list[Result]
 
 
 @ray.remote(max_retries=0)
-def _supervise(folder: str, order: dict[str, Any]) -> dict[str, Any]:
-    """What runs on the node."""
+def _supervise(folder: str, order: dict[str, Any], nodes: list[str], cpus: float) -> dict[str, Any]:
+    """What runs on the job's first node."""
     devices = [int(number) for number in ray.get_gpu_ids()]
-    return supervise(JobFolder(Path(folder)), Order.from_dict(order), devices=devices).to_dict()
+    followers = _Followers(folder, order, nodes[1:], cpus, len(devices)) if len(nodes) > 1 else None
+    return supervise(JobFolder(Path(folder)), Order.from_dict(order), devices=devices, gang=followers).to_dict()
+
+
+@ray.remote(max_retries=0)
+def _follow(folder: str, order: dict[str, Any], attempt: int, node: int) -> int:
+    """What runs on each of its other nodes."""
+    devices = [int(number) for number in ray.get_gpu_ids()]
+    return follow(JobFolder(Path(folder)), Order.from_dict(order), attempt, node=node, devices=devices)
+
+
+class _Followers:
+    """The other nodes of a job, as Ray tasks of the supervisor that leads it."""
+
+    def __init__(self, folder: str, order: dict[str, Any], nodes: Sequence[str], cpus: float, gpus: int) -> None:
+        self.address: str = ray.util.get_node_ip_address()  # type: ignore[no-untyped-call]  # ray's own
+        self._folder, self._order, self._nodes, self._cpus, self._gpus = folder, order, nodes, cpus, gpus
+        self._tasks: list[ray.ObjectRef[Any]] = []
+
+    def start(self, attempt: int) -> None:
+        self._tasks = [
+            _follow.options(num_cpus=self._cpus, num_gpus=self._gpus, scheduling_strategy=_on(node)).remote(
+                self._folder, self._order, attempt, number
+            )
+            for number, node in enumerate(self._nodes, start=1)
+        ]
+
+    def lost(self) -> bool:
+        ended, _ = ray.wait(self._tasks, num_returns=len(self._tasks), timeout=0)
+        return any(not _returned(task) for task in ended)
+
+    def join(self, timeout_s: float) -> None:
+        ray.wait(self._tasks, num_returns=len(self._tasks), timeout=timeout_s)
+
+
+def _returned(task: "ray.ObjectRef[Any]") -> bool:
+    """Whether a task that has ended came to its end, rather than being lost."""
+    try:
+        ray.get(task)
+    except ray.exceptions.RayError:
+        return False
+    return True
+
+
+def _on(node: str) -> NodeAffinitySchedulingStrategy:
+    return NodeAffinitySchedulingStrategy(node, soft=False)
 
 
 @contextlib.contextmanager
@@ -88,12 +137,10 @@ def _ray(options: Options) -> Iterator["_Ray"]:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class _Task:
-    """What runs, and the resources it holds."""
+    """What runs."""
 
     folder: JobFolder
     job_id: str
-    cpus: int
-    gpus: int
 
 
 class _Ray:
@@ -102,28 +149,42 @@ class _Ray:
     def __init__(self, *, watched: Sequence[int]) -> None:
         self._daemons = [os.pidfd_open(pid) for pid in watched]
         self._tasks: dict[ray.ObjectRef[Any], _Task] = {}
-        self._nodes: list[dict[str, float]] = []
-        self._counted_at = 0.0
+        self._floor = Floor()
+        self._counted_at = -math.inf
 
-    def has_room(self, *, cpus: int, gpus: int) -> bool:
-        """Whether another supervisor with these resources may be submitted now.
+    def look_again(self) -> None:
+        """Jobs are offered anew, the largest first; the nodes that are up are counted once a second."""
+        if time.monotonic() - self._counted_at > 1:
+            self._floor.update(self._up())
+            self._counted_at = time.monotonic()
+        self._floor.look_again()
+
+    def has_room(self, wish: Wish) -> bool:
+        """Whether another job that wishes for this may be submitted now.
 
         Raises:
-            UsageError: no node has so many GPUs.
+            UsageError: this cluster has never had so many nodes with so many GPUs.
         """
-        nodes = self._resources()
-        most = max((node.get("GPU", 0) for node in nodes), default=0)
-        if nodes and gpus > most:
-            raise UsageError(f"Each job asks for {gpus} GPUs on one node; the largest node of this Ray has {most:g}.")
-        free_cpus = sum(node.get("CPU", 0) for node in nodes) - sum(task.cpus for task in self._tasks.values())
-        free_gpus = sum(node.get("GPU", 0) for node in nodes) - sum(task.gpus for task in self._tasks.values())
-        return self._clipped(cpus) <= free_cpus and gpus <= free_gpus
+        if not self._floor.possible(wish):
+            nodes = (
+                f"{wish.gpus} GPUs on each of {wish.nodes} nodes" if wish.nodes > 1 else f"{wish.gpus} GPUs on one node"
+            )
+            raise UsageError(f"A job asks for {nodes}; this Ray has {self._floor}.")
+        return self._floor.offer(wish, time.monotonic()) is not None
 
-    def submit(self, folder: JobFolder, order: Order, *, cpus: int, gpus: int) -> None:
-        """Start `supervise(folder, order)` on a node with room for it."""
-        task = _Task(folder=folder, job_id=order.spec.id, cpus=self._clipped(cpus), gpus=gpus)
-        supervisor = _supervise.options(num_cpus=task.cpus, num_gpus=gpus, name=f"{order.spec.task} {task.job_id}")
-        self._tasks[supervisor.remote(str(folder.root), order.to_dict())] = task
+    def submit(self, folder: JobFolder, order: Order, wish: Wish) -> None:
+        """Start `supervise(folder, order)` on the first of the nodes that the job gets."""
+        now = time.monotonic()
+        nodes = self._floor.offer(wish, now)
+        assert nodes is not None, "a job is submitted only where there is room"
+        each = self._floor.take(order.spec.id, nodes, wish, now)
+        task = _supervise.options(
+            num_cpus=each.cpus,
+            num_gpus=each.gpus,
+            name=f"{order.spec.task} {order.spec.id}",
+            scheduling_strategy=_on(nodes[0]),
+        ).remote(str(folder.root), order.to_dict(), list(nodes), each.cpus)
+        self._tasks[task] = _Task(folder=folder, job_id=order.spec.id)
 
     def wait(self, timeout_s: float) -> list[tuple[str, Result | None]]:
         """Job ids whose supervisor has ended, each with its result, or None if the supervisor was lost."""
@@ -146,8 +207,10 @@ class _Ray:
 
     def _result(self, reference: "ray.ObjectRef[Any]") -> Result | None:
         task = self._tasks.pop(reference)
+        self._floor.release(task.job_id)
         try:
-            return Result.from_dict(ray.get(reference))
+            result = Result.from_dict(ray.get(reference))
+            return None if result.failure == "node_lost" else result
         except ray.exceptions.RayTaskError as error:  # the supervisor itself failed: nothing is published
             return Result(
                 id=task.job_id,
@@ -160,16 +223,13 @@ class _Ray:
         except ray.exceptions.RayError:
             return None
 
-    def _resources(self) -> list[dict[str, float]]:
-        """Resources of each node that is up, asked once a second."""
-        if not self._nodes or time.monotonic() - self._counted_at > 1:
-            self._nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]  # ray's own
-            self._counted_at = time.monotonic()
-        return self._nodes
-
-    def _clipped(self, cpus: int) -> int:
-        """A job may have more threads than the largest node has cores; it then gets a node for itself."""
-        return min(cpus, int(max((node.get("CPU", 0) for node in self._resources()), default=cpus)))
+    def _up(self) -> dict[str, Room]:
+        """What each node that is up has in all."""
+        up = [node for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]  # ray's own
+        return {
+            node["NodeID"]: Room(cpus=node["Resources"].get("CPU", 0), gpus=node["Resources"].get("GPU", 0))
+            for node in up
+        }
 
 
 def _daemons() -> list[int]:

@@ -8,11 +8,12 @@ from collections.abc import Sequence
 
 from jobs.contract import JobFolder, Launch, Result
 from suite.running import classify, prepare, retry, state
+from suite.running.gang import Gang, rendezvous
 from suite.running.order import Order
 from suite.running.runtimes import registry
 from suite.running.runtimes.process import Process
 from suite.running.runtimes.runtime import Runtime
-from suite.running.vitals import Overdue, Vitals
+from suite.running.vitals import Vitals
 
 LOG_BYTES = 256 * 2**20
 """Size of a log beyond which a job is stopped."""
@@ -20,12 +21,20 @@ LOG_BYTES = 256 * 2**20
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 
 
-def supervise(folder: JobFolder, order: Order, *, devices: Sequence[int] = ()) -> Result:
+@dataclasses.dataclass(frozen=True)
+class _Seat:
+    """Where a job runs: its GPUs on this node, and whoever follows on the others."""
+
+    devices: list[int]
+    gang: Gang | None
+
+
+def supervise(folder: JobFolder, order: Order, *, devices: Sequence[int] = (), gang: Gang | None = None) -> Result:
     """Run the job on `devices` (GPU indices; none means CPU) and publish its result; one that is there stands.
 
     A result of class `preempted` is returned and not published: the job was asked to stop, or another supervisor
     has taken it over. Given the same order again it goes on from its checkpoint. The same holds for a disk so full
-    that nothing can be published.
+    that nothing can be published, and for `node_lost`: another node of the job's is gone, so it has to be placed anew.
 
     Raises:
         PrepareError: the folder cannot be made ready.
@@ -35,7 +44,7 @@ def supervise(folder: JobFolder, order: Order, *, devices: Sequence[int] = ()) -
         prepare.fence(folder)
         if (result := state.finished(folder)) is not None:  # by a supervisor that was thought to be lost
             return result
-        return _run(folder, order, list(devices))
+        return _run(folder, order, _Seat(list(devices), gang))
     except OSError as error:
         if error.errno not in _NO_SPACE:
             raise
@@ -45,55 +54,67 @@ def supervise(folder: JobFolder, order: Order, *, devices: Sequence[int] = ()) -
         return Result(id=order.spec.id, attempt=attempt, status="failed", failure="disk", reason=reason, advice=advice)
 
 
-def _run(folder: JobFolder, order: Order, devices: list[int]) -> Result:
+def _run(folder: JobFolder, order: Order, seat: _Seat) -> Result:
     """Attempts until one counts."""
     endings: list[retry.Ending] = []
     micro_batch, highest_step = order.micro_batch, 0
     while True:
-        result, step = _attempt(folder, order, devices, micro_batch)
+        result, step = _attempt(folder, order, seat, micro_batch)
+        if result.failure == "node_lost":
+            return result
         if result.status != "failed" or _is_over(folder, order, result):
             return _close(folder, result)
         endings.append(retry.Ending(failure=result.failure or "error", progressed=step > highest_step))
         highest_step = max(highest_step, step)
         decision = retry.decide(endings, budget=order.retries)
         if decision.halve_micro_batch:
-            micro_batch = retry.halved(micro_batch, per_process=order.spec.global_batch // order.processes)
+            micro_batch = retry.halved(
+                micro_batch, per_process=order.spec.global_batch // (order.nodes * order.processes)
+            )
         if not decision.retry or (decision.halve_micro_batch and micro_batch is None):
             return _publish(folder, result)
         if not _pause(decision.pause_s * order.pause_scale, order):
             return _close(folder, result)
 
 
-def _attempt(folder: JobFolder, order: Order, devices: list[int], micro_batch: int | None) -> tuple[Result, int]:
+def _attempt(folder: JobFolder, order: Order, seat: _Seat, micro_batch: int | None) -> tuple[Result, int]:
     """One attempt: what came of it, and the highest step it completed."""
-    launch = prepare.begin(folder, order, devices=devices, micro_batch=micro_batch)
+    meeting = rendezvous(seat.gang) if seat.gang else None
+    launch = prepare.begin(folder, order, devices=seat.devices, micro_batch=micro_batch, rendezvous=meeting)
     attempt, runtime = folder.attempt(launch.attempt), registry.find(order.runtime)
     if reason := runtime.lacks(launch.environment):
         return _unstartable(folder, order, launch, reason), 0
+    if seat.gang:
+        seat.gang.start(launch.attempt)
     vitals = Vitals(attempt.events)
     process = _start(runtime, folder, order, launch)
     try:
-        overdue, stopped = _watch(process, runtime, order, vitals, _Claim(folder, launch.attempt))
+        seen = _watch(process, runtime, order, vitals, _Claim(folder, launch.attempt), seat.gang)
     except BaseException:
         runtime.stop(attempt, process, now=True)
         raise
     finally:
         exit_code = process.finish()
+    if seat.gang and seen == classify.Seen():
+        seat.gang.join(order.grace_s)  # by themselves: what they say last tells who began
+        seen = classify.Seen(lost=seat.gang.lost())
     ending = runtime.ended(attempt, process)
     if ending.unstarted is not None:
-        return _unstartable(folder, order, launch, ending.unstarted), 0
-    facts = classify.Facts(
-        spec=order.spec,
-        attempt=launch.attempt,
-        exit_code=exit_code,
-        vitals=vitals,
-        overdue=overdue,
-        stopped=stopped,
-        out_of_memory=ending.out_of_memory,
-        killed=ending.killed,
-    )
-    result = classify.result(attempt, facts)
-    prepare.note_ending(folder, result)
+        result = _unstartable(folder, order, launch, ending.unstarted)
+    else:
+        facts = classify.Facts(
+            spec=order.spec,
+            attempt=launch.attempt,
+            exit_code=exit_code,
+            vitals=vitals,
+            seen=seen,
+            out_of_memory=ending.out_of_memory,
+            killed=ending.killed,
+        )
+        result = classify.result(attempt, facts)
+        prepare.note_ending(folder, result)
+    if seat.gang:
+        seat.gang.join(order.grace_s)
     return result, vitals.highest_step
 
 
@@ -114,7 +135,7 @@ def _start(runtime: Runtime, folder: JobFolder, order: Order, launch: Launch) ->
         attempt=folder.attempt(launch.attempt),
         cwd=folder.root,
         # a launcher of several processes has to be asked, so that it takes them with it
-        death_signal=signal.SIGKILL if launch.processes == 1 else signal.SIGTERM,
+        death_signal=signal.SIGKILL if launch.processes == launch.nodes == 1 else signal.SIGTERM,
     )
 
 
@@ -130,28 +151,26 @@ class _Claim:
 
 
 def _watch(
-    process: Process, runtime: Runtime, order: Order, vitals: Vitals, claim: _Claim
-) -> tuple[Overdue | None, bool]:
-    """Wait for the end and see to it: the limit that was overrun, and whether the job was stopped on request."""
-    limits_s = order.limits()
-    overdue, stopped = None, False
+    process: Process, runtime: Runtime, order: Order, vitals: Vitals, claim: _Claim, gang: Gang | None
+) -> classify.Seen:
+    """Wait for the end and see to it."""
+    limits_s, seen = order.limits(), classify.Seen()
     while not process.wait(order.poll_s):
         vitals.refresh()
-        overdue, asked = vitals.overdue(limits_s) or _overgrown(claim), order.stop_asked()
-        stopped = asked is not None or not claim.holds()
-        if overdue or stopped:
+        seen = classify.Seen(
+            overdue=vitals.overdue(limits_s),
+            stopped=order.stop_asked() is not None or not claim.holds(),
+            lost=gang is not None and gang.lost(),
+        )
+        if seen.lost:
+            runtime.stop(claim.folder.attempt(claim.attempt), process, now=True)
+            process.wait()
+        if seen.overdue or seen.stopped:
             _stop(process, runtime, order, claim)
+        if seen != classify.Seen():
             break
     vitals.refresh()
-    return overdue, stopped
-
-
-def _overgrown(claim: _Claim) -> Overdue | None:
-    """A log that would fill the disk."""
-    log = claim.folder.attempt(claim.attempt).log
-    if not log.exists() or log.stat().st_size <= LOG_BYTES:
-        return None
-    return Overdue(failure="error", reason=f"The job's log grew past {LOG_BYTES >> 20} MB, and the job was stopped.")
+    return seen
 
 
 def _stop(process: Process, runtime: Runtime, order: Order, claim: _Claim) -> None:

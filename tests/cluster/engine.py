@@ -47,7 +47,13 @@ class Daemon:
                 [
                     *("dockerd", "--host", self.address, "--pidfile", str(self.folder / "docker.pid")),
                     *("--data-root", str(self.folder / "data"), "--exec-root", str(self.folder / "exec")),
-                    *("--bridge=none", "--iptables=false", "--ip6tables=false", "--ip-forward=false", "--ip-masq=false"),
+                    *(
+                        "--bridge=none",
+                        "--iptables=false",
+                        "--ip6tables=false",
+                        "--ip-forward=false",
+                        "--ip-masq=false",
+                    ),
                     *("--default-ulimit", f"nofile=1024:{hard}"),
                 ],
                 stdin=subprocess.DEVNULL,
@@ -117,7 +123,12 @@ def _client() -> str:
     for folder in os.environ["PATH"].split(":"):
         client = Path(folder) / "docker"
         if os.access(client, os.X_OK):
-            asked = subprocess.run([client, "build", "--help"], env={**os.environ, "DOCKER_BUILDKIT": "1"}, capture_output=True, check=False)
+            asked = subprocess.run(
+                [client, "build", "--help"],
+                env={**os.environ, "DOCKER_BUILDKIT": "1"},
+                capture_output=True,
+                check=False,
+            )
             if asked.returncode == 0:
                 return str(client)
     need("No docker client on the PATH can build with BuildKit.")
@@ -133,7 +144,15 @@ def _import_base(engine: Daemon, folder: Path) -> None:
             need("A base image without a registry needs mmdebstrap, or a tar named in UNSMOOTH_TEST_BASE.")
         drop = "path-exclude=/usr/share/{doc,man,locale}/*"
         subprocess.run(
-            ["mmdebstrap", "--quiet", "--variant=minbase", f"--include={PACKAGES}", f"--dpkgopt={drop}", "bookworm", tar],
+            [
+                "mmdebstrap",
+                "--quiet",
+                "--variant=minbase",
+                f"--include={PACKAGES}",
+                f"--dpkgopt={drop}",
+                "bookworm",
+                tar,
+            ],
             check=True,
         )
     assert engine("import", str(tar), BASE).returncode == 0

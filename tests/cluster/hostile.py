@@ -1,6 +1,6 @@
 """Variants that mean harm, one for each thing that a container must not let through; `{}` in them is filled in."""
 
-HEAD = '''
+HEAD = """
 import ctypes, os, socket, subprocess, sys, time
 from pathlib import Path
 
@@ -17,7 +17,7 @@ class Hostile(Variant):
     def mix(self, a, v):
         harm()
         return a(v)
-'''
+"""
 
 BODIES = {
     "memory": "    hoard = [torch.ones(2**24) for _ in range(10**6)]",

@@ -47,10 +47,11 @@ class Process:
         attempt: AttemptFolder,
         cwd: Path,
         death_signal: signal.Signals = signal.SIGKILL,
+        node: int = 0,
     ) -> Self:
-        """Start `argv` with its output in the attempt's log; the kernel sends it `death_signal` if this thread ends."""
+        """Start `argv` with its output in the node's log; the kernel sends it `death_signal` if this thread ends."""
         leash = [sys.executable, "-I", "-S", str(_LEASH), str(os.getpid()), str(int(death_signal))]
-        with attempt.log.open("ab") as log:
+        with attempt.log_of(node).open("ab") as log:
             popen = subprocess.Popen(
                 [*leash, *argv],
                 env={**environment, MARK: str(attempt.root.absolute())},
@@ -61,7 +62,8 @@ class Process:
                 start_new_session=True,
             )
         process = cls(popen, argv, oom_kills())
-        _note(process.pid, attempt)
+        if node == 0:
+            _note(process.pid, attempt)
         return process
 
     def wait(self, timeout_s: float | None = None) -> bool:

@@ -77,7 +77,7 @@ def test_a_failure_told_by_event_counts_if_the_output_could_not_be_written(tmp_p
 def test_the_limit_that_was_overrun_comes_before_what_the_job_said_when_it_was_stopped(tmp_path: Path) -> None:
     Result(id=SPEC.id, attempt=1, status="failed", failure="error", reason="x").save(tmp_path / "output.json")
     overdue = Overdue(failure="hang", reason="No step.")
-    assert classified(tmp_path, overdue=overdue, exit_code=75).failure == "hang"
+    assert classified(tmp_path, seen=classify.Seen(overdue=overdue), exit_code=75).failure == "hang"
 
 
 @pytest.mark.parametrize("fields", [{"id": "other"}, {"attempt": 2}])

@@ -16,6 +16,7 @@ from suite.planning.plan import Job
 from suite.running import retry
 from suite.running.driver import RESTARTS, SHOW_S, Driver, Interrupts, Options
 from suite.running.order import Order
+from suite.running.placement import Wish
 from suite.running.state import JobState
 from tests.suite.fake_runtime import job
 from tests.suite.fake_watcher import Remembers
@@ -36,10 +37,13 @@ class FakeCluster:
         self._gone, self._running = False, []
         yield self
 
-    def has_room(self, *, cpus: int, gpus: int) -> bool:
-        return len(self._running) + cpus <= self.cpus
+    def look_again(self) -> None:
+        pass
 
-    def submit(self, folder: JobFolder, order: Order, *, cpus: int, gpus: int) -> None:
+    def has_room(self, wish: Wish) -> bool:
+        return len(self._running) + wish.cpus <= self.cpus
+
+    def submit(self, folder: JobFolder, order: Order, wish: Wish) -> None:
         self.submitted.append(order.spec.id)
         self._running.append((folder, order))
         self.at_once = max(self.at_once, len(self._running))

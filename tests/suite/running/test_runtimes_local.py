@@ -13,8 +13,9 @@ from jobs.contract import ENGINES, JobFolder, Launch, Result
 from suite.errors import UsageError
 from suite.running import prepare
 from suite.running.runtimes import interpreters, process, registry
-from suite.running.runtimes.local import SOURCE_ROOT, Local, scrubbed
+from suite.running.runtimes.local import SOURCE_ROOT, Local
 from suite.running.runtimes.process import Process
+from suite.running.runtimes.variables import scrubbed
 from suite.running.supervise import supervise
 from tests.suite.fake_runtime import order, spec
 

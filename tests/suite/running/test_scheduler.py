@@ -14,6 +14,7 @@ from suite.errors import UsageError
 from suite.planning.plan import Job
 from suite.running import lock, scheduler
 from suite.running.driver import Options
+from suite.running.placement import Room, Wish
 from suite.running.runtimes.local import SOURCE_ROOT
 from tests.suite.fake_runtime import NAME, job
 from tests.suite.fake_watcher import Remembers
@@ -115,19 +116,26 @@ def test_a_termination_request_drains_and_publishes_nothing_unfinished(tmp_path:
 class OneNode(scheduler._Ray):
     """Ray with one node of four cores and two GPUs."""
 
-    def _resources(self) -> list[dict[str, float]]:
-        return [{"CPU": 4.0, "GPU": 2.0}]
+    def _up(self) -> dict[str, Room]:
+        return {"n": Room(cpus=4, gpus=2)}
+
+
+def one_node() -> OneNode:
+    cluster = OneNode(watched=[])
+    cluster.look_again()
+    return cluster
 
 
 def test_a_job_that_no_node_can_hold_is_a_usage_error() -> None:
-    node = OneNode(watched=[])
-    assert node.has_room(cpus=4, gpus=2)
-    with pytest.raises(UsageError, match=r"Each job asks for 3 GPUs on one node; the largest node of this Ray has 2\."):
-        node.has_room(cpus=1, gpus=3)
+    assert one_node().has_room(Wish(cpus=4, gpus=2))
+    with pytest.raises(UsageError, match=r"A job asks for 3 GPUs on one node; this Ray has a node with 2 GPUs\."):
+        one_node().has_room(Wish(cpus=1, gpus=3))
+    with pytest.raises(UsageError, match=r"A job asks for 1 GPUs on each of 2 nodes; this Ray"):
+        one_node().has_room(Wish(nodes=2, cpus=1, gpus=1))
 
 
 def test_a_job_with_more_threads_than_any_node_has_cores_gets_a_node_for_itself() -> None:
-    assert OneNode(watched=[]).has_room(cpus=64, gpus=0)
+    assert one_node().has_room(Wish(cpus=64))
 
 
 def test_a_runs_folder_that_cannot_be_written_is_a_usage_error(tmp_path: Path) -> None:
