@@ -5,7 +5,7 @@ UnsmoothError             exit 1: something that the command needs is not there
 ├── DataSetError          exit 2: a data set could not be fetched, unpacked or put in place; what was there is untouched
 ├── CatalogueError        exit 1: `python -m jobs.describe` could not say what there is
 ├── ImageError            exit 1: an image could not be built
-├── ClusterError          exit 1: Ray could not be started, reached or kept
+├── ClusterError          exit 75: Ray, or SLURM, could not be started, reached or kept; the same command goes on later
 └── RecordError           exit 1: the recording server refused or could not be reached
 """
 
@@ -44,7 +44,9 @@ class ImageError(UnsmoothError):
 
 
 class ClusterError(UnsmoothError):
-    """Ray could not be started, reached or kept."""
+    """Ray or SLURM could not be started, reached or kept; what is finished is safe."""
+
+    exit_code = 75
 
 
 class RecordError(UnsmoothError):

@@ -50,6 +50,7 @@ class Options:
     limits_s: Mapping[str, float] = dataclasses.field(default_factory=dict)  # over those of the plan
     checkpoint_s: float = 30.0
     grace_s: float = 30.0
+    pause_scale: float = 1.0  # multiplies the pauses before retries
     redo: agenda.Redo = dataclasses.field(default_factory=agenda.Redo)
     weights: Mapping[str, float] = dataclasses.field(default_factory=dict)  # expected seconds by job id
 
@@ -206,6 +207,7 @@ class Driver:
             checkpoint_s=options.checkpoint_s,
             retries=options.retries,
             grace_s=options.grace_s,
+            pause_scale=options.pause_scale,
             stop_file=str(self._stop_file),
         )
 

@@ -37,6 +37,9 @@ _RAY_ENVIRONMENT = {
     "RAY_memory_monitor_refresh_ms": "0",  # the job is not a Ray worker: killing its supervisor helps nobody
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
 }
+PATIENCE_S = 60.0
+"""Seconds an existing Ray is given to answer: a head that has died may be coming back."""
+
 _OBJECT_STORE_BYTES = 100 * 1024**2
 
 
@@ -122,17 +125,34 @@ def _ray(options: Options) -> Iterator["_Ray"]:
             "object_store_memory": _OBJECT_STORE_BYTES,
         }
     )
-    try:
-        ray.init(address=options.address or "local", log_to_driver=False, logging_level=logging.ERROR, **started)
-    except (ConnectionError, ray.exceptions.RayError, RuntimeError, TimeoutError, ValueError) as error:
-        where = f"Ray at {options.address!r} cannot be reached" if options.address else "Ray cannot be started"
-        raise ClusterError(f"{where}: {error}") from error
+    _connect(options.address, started)
     cluster = _Ray(watched=[] if options.address else _daemons())
     try:
         yield cluster
     finally:
         cluster.close()
         ray.shutdown()
+
+
+def _connect(address: str | None, started: dict[str, Any]) -> None:
+    """Start Ray or reach the one at `address`, which may just be coming back.
+
+    Raises:
+        ClusterError: it cannot be started, or was not reached in time.
+    """
+    deadline = time.monotonic() + (PATIENCE_S if address else 0.0)
+    while True:
+        try:
+            ray.init(address=address or "local", log_to_driver=False, logging_level=logging.ERROR, **started)
+        except Exception as error:  # Ray raises a bare one where it starts too slowly
+            if time.monotonic() < deadline:
+                time.sleep(2.0)
+                continue
+            where = f"Ray at {address!r} was not reached in {PATIENCE_S:g} s" if address else "Ray cannot be started"
+            said = str(error).strip().splitlines() or [type(error).__name__]
+            advice = "Is it up, and this the address that `ray start --head` has printed?" if address else ""
+            raise ClusterError(f"{where}: {said[0]} {advice}".rstrip()) from error
+        return
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

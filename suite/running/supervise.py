@@ -6,8 +6,8 @@ import signal
 import time
 from collections.abc import Sequence
 
-from jobs.contract import JobFolder, Launch, Result
-from suite.running import classify, prepare, retry, state
+from jobs.contract import AttemptFolder, JobFolder, Launch, Result
+from suite.running import classify, gpus, prepare, retry, state
 from suite.running.gang import Gang, rendezvous
 from suite.running.order import Order
 from suite.running.runtimes import registry
@@ -115,7 +115,17 @@ def _attempt(folder: JobFolder, order: Order, seat: _Seat, micro_batch: int | No
         prepare.note_ending(folder, result)
     if seat.gang:
         seat.gang.join(order.grace_s)
+    if seat.devices:
+        _free(seat.devices, runtime, attempt)
     return result, vitals.highest_step
+
+
+def _free(devices: Sequence[int], runtime: Runtime, attempt: AttemptFolder) -> None:
+    """Make sure that nothing of the attempt still holds GPU memory, and say in its log who else does."""
+    left = {*runtime.sweep(attempt), *(f"process {pid} ({used})" for pid, used in gpus.holders(devices).items())}
+    if left:
+        with attempt.log.open("a", encoding="utf-8") as log:
+            log.write(f"After the job, memory of GPUs {devices} is still held by {', '.join(sorted(left))}.\n")
 
 
 def _unstartable(folder: JobFolder, order: Order, launch: Launch, reason: str) -> Result:

@@ -18,7 +18,7 @@ from typing import ClassVar
 
 from jobs.contract import AttemptFolder, JobFolder, JobSpec, Launch
 from suite import images
-from suite.running.runtimes import command, engine, links, variables
+from suite.running.runtimes import command, engine, interface, links, variables
 from suite.running.runtimes.engine import Engine, EngineAway
 from suite.running.runtimes.process import Process, end_leftovers
 from suite.running.runtimes.runtime import Ending
@@ -185,6 +185,7 @@ def _environment(spec: JobSpec, launch: Launch) -> dict[str, str]:
     devices = ",".join(map(str, range(len(launch.devices))))
     shown = {} if launch.devices else {"NVIDIA_VISIBLE_DEVICES": "void"}  # CUDA images ask for all of them
     return {
+        **interface.variables(launch),
         **variables.of_job(spec, devices=devices),
         **shown,
         "HOME": "/tmp",

@@ -4,7 +4,7 @@ import os
 import signal
 
 from jobs.contract import AttemptFolder, JobFolder, JobSpec, Launch
-from suite.running.runtimes import command, interpreters, variables
+from suite.running.runtimes import command, interface, interpreters, variables
 from suite.running.runtimes.interpreters import SOURCE_ROOT
 from suite.running.runtimes.process import Process, end_leftovers, oom_kills
 from suite.running.runtimes.runtime import Ending
@@ -29,7 +29,8 @@ class Local:
     def environment(self, spec: JobSpec, launch: Launch) -> dict[str, str]:
         paths = os.pathsep.join(filter(None, [str(SOURCE_ROOT), os.environ.get("PYTHONPATH")]))
         devices = ",".join(map(str, launch.devices))
-        return variables.scrubbed(os.environ) | variables.of_job(spec, devices=devices) | {"PYTHONPATH": paths}
+        own = {**variables.of_job(spec, devices=devices), "PYTHONPATH": paths}
+        return interface.variables(launch) | variables.scrubbed(os.environ) | own
 
     def stop(self, attempt: AttemptFolder, process: Process, *, now: bool) -> None:
         process.signal(signal.SIGKILL if now else signal.SIGTERM)
