@@ -59,7 +59,8 @@ def run(
     asked = asking.ask(
         plan, runs=runs, data=data, select=select, exclude=exclude, seeds=seeds, variant_file=variant_file, force=force,
         retry_failed=retry_failed, rerun=rerun, max_jobs=max_jobs, gpus=gpus, nodes=nodes, processes=processes,
-        workers=workers, micro_batch=micro_batch, retries=retries, ray_address=ray_address, runtime=runtime, memory=memory,
+        workers=workers, micro_batch=micro_batch, retries=retries, ray_address=ray_address, runtime=runtime,
+        memory=memory,
     )  # fmt: skip
     if asked.seen.lacks and not dry_run and ray_address is None:
         raise UsageError(asked.seen.lacks)

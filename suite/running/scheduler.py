@@ -37,6 +37,9 @@ _RAY_ENVIRONMENT = {
     "RAY_memory_monitor_refresh_ms": "0",  # the job is not a Ray worker: killing its supervisor helps nobody
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
 }
+LOOK_S = 1.0
+"""Seconds between two looks at which nodes are up."""
+
 PATIENCE_S = 60.0
 """Seconds an existing Ray is given to answer: a head that has died may be coming back."""
 
@@ -80,6 +83,7 @@ class _Followers:
         self.address: str = ray.util.get_node_ip_address()  # type: ignore[no-untyped-call]  # ray's own
         self._folder, self._order, self._nodes, self._cpus, self._gpus = folder, order, nodes, cpus, gpus
         self._tasks: list[ray.ObjectRef[Any]] = []
+        self._looked_at = 0.0
 
     def start(self, attempt: int) -> None:
         self._tasks = [
@@ -91,7 +95,12 @@ class _Followers:
 
     def lost(self) -> bool:
         ended, _ = ray.wait(self._tasks, num_returns=len(self._tasks), timeout=0)
-        return any(not _returned(task) for task in ended)
+        if any(not _returned(task) for task in ended):
+            return True
+        if time.monotonic() - self._looked_at < LOOK_S:
+            return False
+        self._looked_at = time.monotonic()
+        return not _up().keys() >= set(self._nodes)
 
     def join(self, timeout_s: float) -> None:
         ray.wait(self._tasks, num_returns=len(self._tasks), timeout=timeout_s)
@@ -104,6 +113,14 @@ def _returned(task: "ray.ObjectRef[Any]") -> bool:
     except ray.exceptions.RayError:
         return False
     return True
+
+
+def _up() -> dict[str, Room]:
+    """What each node that is up has in all. A task on a node that is cut off may go on for ever without an error."""
+    up = [node for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]  # ray's own
+    return {
+        node["NodeID"]: Room(cpus=node["Resources"].get("CPU", 0), gpus=node["Resources"].get("GPU", 0)) for node in up
+    }
 
 
 def _on(node: str) -> NodeAffinitySchedulingStrategy:
@@ -161,6 +178,7 @@ class _Task:
 
     folder: JobFolder
     job_id: str
+    node: str
 
 
 class _Ray:
@@ -170,12 +188,14 @@ class _Ray:
         self._daemons = [os.pidfd_open(pid) for pid in watched]
         self._tasks: dict[ray.ObjectRef[Any], _Task] = {}
         self._floor = Floor()
+        self._nodes: dict[str, Room] = {}
         self._counted_at = -math.inf
 
     def look_again(self) -> None:
-        """Jobs are offered anew, the largest first; the nodes that are up are counted once a second."""
-        if time.monotonic() - self._counted_at > 1:
-            self._floor.update(self._up())
+        """Jobs are offered anew, the largest first; the nodes that are up are counted now and then."""
+        if time.monotonic() - self._counted_at > LOOK_S:
+            self._nodes = self._up()
+            self._floor.update(self._nodes)
             self._counted_at = time.monotonic()
         self._floor.look_again()
 
@@ -204,14 +224,18 @@ class _Ray:
             name=f"{order.spec.task} {order.spec.id}",
             scheduling_strategy=_on(nodes[0]),
         ).remote(str(folder.root), order.to_dict(), list(nodes), each.cpus)
-        self._tasks[task] = _Task(folder=folder, job_id=order.spec.id)
+        self._tasks[task] = _Task(folder=folder, job_id=order.spec.id, node=nodes[0])
 
     def wait(self, timeout_s: float) -> list[tuple[str, Result | None]]:
         """Job ids whose supervisor has ended, each with its result, or None if the supervisor was lost."""
         ended, _ = ray.wait(list(self._tasks), num_returns=1, timeout=timeout_s)
         if ended:  # take whatever else has ended meanwhile
             ended, _ = ray.wait(list(self._tasks), num_returns=len(self._tasks), timeout=0)
-        return [(self._tasks[reference].job_id, self._result(reference)) for reference in ended]
+        lost = [reference for reference, task in self._tasks.items() if task.node not in self._nodes]
+        return [
+            *((self._tasks[reference].job_id, self._result(reference)) for reference in ended),
+            *((self._forget(reference).job_id, None) for reference in lost if reference not in ended),
+        ]
 
     def lost(self) -> bool:
         """Whether one of the daemons that were started here has ended; an existing Ray ends its drivers itself."""
@@ -226,8 +250,7 @@ class _Ray:
             os.close(daemon)
 
     def _result(self, reference: "ray.ObjectRef[Any]") -> Result | None:
-        task = self._tasks.pop(reference)
-        self._floor.release(task.job_id)
+        task = self._forget(reference)
         try:
             result = Result.from_dict(ray.get(reference))
             return None if result.failure == "node_lost" else result
@@ -243,13 +266,13 @@ class _Ray:
         except ray.exceptions.RayError:
             return None
 
+    def _forget(self, reference: "ray.ObjectRef[Any]") -> _Task:
+        task = self._tasks.pop(reference)
+        self._floor.release(task.job_id)
+        return task
+
     def _up(self) -> dict[str, Room]:
-        """What each node that is up has in all."""
-        up = [node for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]  # ray's own
-        return {
-            node["NodeID"]: Room(cpus=node["Resources"].get("CPU", 0), gpus=node["Resources"].get("GPU", 0))
-            for node in up
-        }
+        return _up()
 
 
 def _daemons() -> list[int]:

@@ -113,7 +113,7 @@ def _attempt(folder: JobFolder, order: Order, seat: _Seat, micro_batch: int | No
         )
         result = classify.result(attempt, facts)
         prepare.note_ending(folder, result)
-    if seat.gang:
+    if seat.gang and not seen.lost:
         seat.gang.join(order.grace_s)
     if seat.devices:
         _free(seat.devices, runtime, attempt)

@@ -1,4 +1,4 @@
-"""Hosts on this machine: each with its own network, processes, mounts and name, on one virtual switch without a way out."""
+"""Hosts on this machine: each with its own network, processes, mounts and name, on one virtual switch."""
 
 import contextlib
 import os
@@ -77,7 +77,7 @@ class Hosts:
         """A command on a host, in the background."""
         with log.open("ab") as output:
             return subprocess.Popen(
-                [*self._inside(name), *command],
+                self.inside(name, *command),
                 stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, start_new_session=True,
                 env={**os.environ, **(environment or {})}, cwd=self.folder,
             )  # fmt: skip
@@ -105,8 +105,10 @@ class Hosts:
                 return int(child)
         return None
 
-    def _inside(self, name: str) -> list[str]:
-        return ["nsenter", "-t", str(self._first(name)), "-n", "-m", "-p", "-u", f"--wdns={self.folder}"]
+    def inside(self, name: str, *command: str) -> list[str]:
+        """The words that run a command on a host."""
+        spaces = ["-n", "-m", "-p", "-u", f"--wdns={self.folder}"]
+        return ["nsenter", "-t", str(self._first(name)), *spaces, *command]
 
     def _ip(self, words: str) -> None:
         done = subprocess.run(["ip", *words.split()], capture_output=True, text=True, check=False)

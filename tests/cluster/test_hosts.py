@@ -1,6 +1,7 @@
 """Ray over three hosts: a job over two of them, a host cut off in the middle, and a head that dies and comes back."""
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -119,19 +120,13 @@ def test_when_the_head_dies_and_comes_back_the_same_command_completes_the_plan(c
 
 
 def _environment(cluster: Cluster) -> dict[str, str]:
-    import os
-
     return {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "XDG_CACHE_HOME": str(cluster.folder / "c")}
 
 
 def _host_of_the_follower(cluster: Cluster, runs: str) -> str:
-    """The host on which the second node of the job runs, which is never the head's: the driver must go on."""
+    """The host on which the second node of the job runs; it must not be the head's, where the driver is."""
     for name in cluster.hosts.names[1:]:
-        processes = subprocess.run(
-            [*cluster.hosts._inside(name), "ps", "-e", "-o", "args"], capture_output=True, text=True, check=True
-        ).stdout
-        if "--node-rank=1" in processes and f"/{runs}/" in processes:
+        running = subprocess.run(cluster.hosts.inside(name, "ps", "-eo", "args"), capture_output=True, text=True)
+        if "--node-rank=1" in running.stdout and f"/{runs}/" in running.stdout:
             return name
-    for name in cluster.hosts.names[1:]:
-        return name
-    raise AssertionError
+    raise AssertionError("no host but the head's has the second node")

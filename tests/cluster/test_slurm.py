@@ -194,7 +194,7 @@ def test_at_the_time_limit_an_array_task_is_queued_again_and_goes_on(
     desk: Desk, undisturbed: dict[str, object]
 ) -> None:
     desk.steps(LONG)
-    desk.site(mode="array", time="1", signal_s=50)
+    desk.site(mode="array", time="1", signal_s=56)
     job = desk.submit()
     desk.ended(job)
     same(desk.numbers(), undisturbed, count=4)
