@@ -15,6 +15,8 @@ from pathlib import Path
 
 import pytest
 
+from jobs.contract import JobSpec
+from suite.commands import matrix
 from tests.cluster import mirror
 from tests.suite.command import Command
 
@@ -47,7 +49,13 @@ class Daemon:
                 [
                     *("dockerd", "--host", self.address, "--pidfile", str(self.folder / "docker.pid")),
                     *("--data-root", str(self.folder / "data"), "--exec-root", str(self.folder / "exec")),
-                    *("--bridge=none", "--iptables=false", "--ip6tables=false", "--ip-forward=false", "--ip-masq=false"),
+                    *(
+                        "--bridge=none",
+                        "--iptables=false",
+                        "--ip6tables=false",
+                        "--ip-forward=false",
+                        "--ip-masq=false",
+                    ),
                     *("--default-ulimit", f"nofile=1024:{hard}"),
                 ],
                 stdin=subprocess.DEVNULL,
@@ -61,6 +69,12 @@ class Daemon:
                 need(f"dockerd did not start: {(self.folder / 'log').read_text()[-500:]}")
             time.sleep(0.1)
         (self.folder / "docker.sock").chmod(0o666)  # for tests that are not root
+
+    def crash(self) -> None:
+        """As the machine's memory watchdog would end it; what it runs may outlive it."""
+        assert self.process is not None
+        self.process.kill()
+        self.process.wait()
 
     def stop(self) -> None:
         if self.process is not None:
@@ -112,12 +126,29 @@ def images(engine: Daemon, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         yield where
 
 
+@pytest.fixture(scope="session")
+def nano() -> dict[str, JobSpec]:
+    """The smallest real job of each task."""
+    jobs = matrix.read("nano", variant_files=(), select=(), exclude=(), seeds=None).jobs
+    return {job.spec.task: job.spec for job in jobs if job.spec.variant == "softmax"}
+
+
+@pytest.fixture(scope="session")
+def graph(nano: dict[str, JobSpec]) -> JobSpec:
+    return nano["graph"]
+
+
 def _client() -> str:
     """A docker client with BuildKit: an older one has it built in, a newer one as a plug-in."""
     for folder in os.environ["PATH"].split(":"):
         client = Path(folder) / "docker"
         if os.access(client, os.X_OK):
-            asked = subprocess.run([client, "build", "--help"], env={**os.environ, "DOCKER_BUILDKIT": "1"}, capture_output=True, check=False)
+            asked = subprocess.run(
+                [client, "build", "--help"],
+                env={**os.environ, "DOCKER_BUILDKIT": "1"},
+                capture_output=True,
+                check=False,
+            )
             if asked.returncode == 0:
                 return str(client)
     need("No docker client on the PATH can build with BuildKit.")
@@ -133,7 +164,15 @@ def _import_base(engine: Daemon, folder: Path) -> None:
             need("A base image without a registry needs mmdebstrap, or a tar named in UNSMOOTH_TEST_BASE.")
         drop = "path-exclude=/usr/share/{doc,man,locale}/*"
         subprocess.run(
-            ["mmdebstrap", "--quiet", "--variant=minbase", f"--include={PACKAGES}", f"--dpkgopt={drop}", "bookworm", tar],
+            [
+                "mmdebstrap",
+                "--quiet",
+                "--variant=minbase",
+                f"--include={PACKAGES}",
+                f"--dpkgopt={drop}",
+                "bookworm",
+                tar,
+            ],
             check=True,
         )
     assert engine("import", str(tar), BASE).returncode == 0

@@ -1,6 +1,6 @@
 """Variants that mean harm, one for each thing that a container must not let through; `{}` in them is filled in."""
 
-HEAD = '''
+HEAD = """
 import ctypes, os, socket, subprocess, sys, time
 from pathlib import Path
 
@@ -17,7 +17,7 @@ class Hostile(Variant):
     def mix(self, a, v):
         harm()
         return a(v)
-'''
+"""
 
 BODIES = {
     "memory": "    hoard = [torch.ones(2**24) for _ in range(10**6)]",
@@ -39,7 +39,11 @@ BODIES = {
     os.chown('/job', 0, 0) if os.getuid() else None
     if ctypes.CDLL(None, use_errno=True).mount(b'none', b'/tmp', b'tmpfs', 0, None) != 0:
         raise PermissionError(ctypes.get_errno(), 'mount')""",
-    "tmp": "    Path('/tmp/harm').write_bytes(b'') or [Path('/tmp/harm').open('ab').write(bytes(2**26)) for _ in range(100)]",
+    "environment": "    raise RuntimeError(str(dict(os.environ)))",
+    "tmp": """
+    with Path('/tmp/harm').open('wb') as file:
+        for _ in range(100):
+            file.write(bytes(2**26))""",
     "log": """
     line = 'x' * 2**20
     for _ in range(2**10):
