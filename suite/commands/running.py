@@ -57,7 +57,14 @@ def run(
 
     The same command again goes on where it was: finished jobs stay, unfinished ones resume from their checkpoint.
     """
-    jobs = matrix.read(plan, variant_files=variant_file or (), select=select or (), exclude=exclude or (), seeds=seeds)
+    jobs = matrix.read(
+        plan,
+        variant_files=variant_file or (),
+        select=select or (),
+        exclude=exclude or (),
+        seeds=seeds,
+        runtime=runtime,
+    )
     machine = Machine.of(
         gpus_per_job=gpus,
         ray_address=ray_address,

@@ -13,6 +13,7 @@ from jobs.contract import JobFolder, JobSpec, Result, file_sha256
 from suite.running.order import Order
 from suite.running.supervise import supervise
 from tests.cluster.hostile import variant
+from tests.suite.command import Command
 
 if TYPE_CHECKING:  # pytest imports the plug-in itself
     from tests.cluster.engine import Daemon
@@ -112,6 +113,13 @@ def test_a_log_without_end_is_cut_off(cell: Cell) -> None:
     result = cell.run("log")
     assert (result.failure, result.reason) == ("error", "The job's log grew past 256 MB, and the job was stopped.")
     assert sum(path.stat().st_size for path in cell.root.rglob("log.txt")) < 2**30
+
+
+def test_a_variant_file_is_looked_at_in_a_container_too(tmp_path: Path, images: Path) -> None:
+    (tmp_path / "sly.py").write_text(f"{variant('root')}\n\nPath({str(tmp_path / 'harm')!r}).write_text('x')\n")
+    words = ("plan", "nano", "--select", "graph", "--variant-file", "sly.py", "--runtime", "docker")
+    assert "sly" in Command(tmp_path, tmp_path / "cache")(*words).stdout
+    assert not (tmp_path / "harm").exists(), "its /tmp was another one"
 
 
 def test_links_that_a_job_leaves_lead_nowhere(cell: Cell, tmp_path: Path) -> None:

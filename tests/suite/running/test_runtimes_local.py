@@ -13,8 +13,9 @@ from jobs.contract import ENGINES, JobFolder, Launch, Result
 from suite.errors import UsageError
 from suite.running import prepare
 from suite.running.runtimes import interpreters, process, registry
-from suite.running.runtimes.local import SOURCE_ROOT, Local, scrubbed
+from suite.running.runtimes.local import SOURCE_ROOT, Local
 from suite.running.runtimes.process import Process
+from suite.running.runtimes.variables import scrubbed
 from suite.running.supervise import supervise
 from tests.suite.fake_runtime import order, spec
 
@@ -200,11 +201,6 @@ def test_a_process_id_that_was_used_again_is_not_taken_for_the_job(tmp_path: Pat
     (folder.attempt(1).root / "process.json").write_text(reused)
     assert reused != noted
     assert process.noted_process(folder.attempt(1)) is None
-
-
-def test_an_unknown_runtime_is_named_with_what_there_is() -> None:
-    with pytest.raises(UsageError, match=r"Unknown runtime 'locla'. Did you mean 'local'\? Available: local."):
-        registry.find("locla")
 
 
 def test_a_runtime_written_elsewhere_is_found_by_module_and_attribute() -> None:
