@@ -1,6 +1,5 @@
 """What a hostile variant tries in a container, and what comes of it: it is contained, and its row says why it ended."""
 
-import dataclasses
 import os
 import socket
 from collections.abc import Iterator
@@ -9,9 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from jobs.contract import JobFolder, JobSpec, Result, file_sha256
-from suite.running.order import Order
-from suite.running.supervise import supervise
+from jobs.contract import JobSpec
+from tests.cluster.cell import Cell
 from tests.cluster.hostile import variant
 from tests.suite.command import Command
 
@@ -20,37 +18,6 @@ if TYPE_CHECKING:  # pytest imports the plug-in itself
 
 pytestmark = pytest.mark.cluster
 pytest_plugins = ("tests.cluster.engine",)
-
-
-@dataclasses.dataclass(frozen=True)
-class Cell:
-    """Runs hostile variants, each as the only attempt of a job."""
-
-    root: Path
-    spec: JobSpec
-
-    def run(self, name: str, *, processes: int = 1, memory_bytes: int = 2**30, **filled: object) -> Result:
-        file = self.root / "hostile.py"
-        file.write_text(variant(name, **filled))
-        wanted = dataclasses.replace(self.spec, variant="hostile", variant_sha256=file_sha256(file))
-        data = self.root / "data"
-        data.mkdir(exist_ok=True)
-        order = Order(
-            spec=wanted,
-            runtime="docker",
-            processes=processes,
-            variant_file=str(file),
-            data_root=str(data),
-            memory_bytes=memory_bytes,
-            retries=0,
-            grace_s=1.0,
-            poll_s=0.1,
-            limits_s={"start": 60.0, "build": 60.0, "train": 60.0, "evaluate": 60.0},
-        )
-        return supervise(self.folder(wanted), order)
-
-    def folder(self, spec: JobSpec) -> JobFolder:
-        return JobFolder(self.root / "runs" / spec.id)
 
 
 @pytest.fixture

@@ -40,7 +40,7 @@ _LOOK_BYTES, _LOOK_S = 4 * 2**30, 300  # to import variants in
 
 _CONFINED = (
     *("--pull", "never", "--init", "--log-driver", "none", "--read-only", "--cap-drop", "ALL"),
-    *("--security-opt", "no-new-privileges", "--ulimit", "core=0"),
+    *("--security-opt", "no-new-privileges"),
     *("--tmpfs", f"/tmp:rw,exec,nosuid,nodev,mode=1777,size={TMP_BYTES}"),
 )
 """What holds for whatever is started here."""
@@ -50,6 +50,7 @@ class Container(abc.ABC):
     """A container for each job and node, made by the command line of `program`."""
 
     program: ClassVar[str]
+    limits: ClassVar[Sequence[str]] = ("--ulimit", "core=0")  # a dump of a process's memory would fill the job's folder
 
     def __init__(self) -> None:
         self._engine = Engine(self.program)
@@ -109,7 +110,7 @@ class Container(abc.ABC):
         job = folder.root.absolute()
         return [
             *(self.program, "run", "--name", name(job, spec, node), "--label", f"{_LABEL}={job}"),
-            *("--network", launch.network, *_CONFINED),
+            *("--network", launch.network, *_CONFINED, *self.limits),
             *("--pids-limit", str(PIDS * launch.processes), *_memory(launch), "--shm-size", str(SHARED_BYTES)),
             *("--mount", mount(job, JOB), *_inputs(folder), *_data(launch), "--workdir", str(JOB)),
             *(*self.user(), *self.gpus(launch.devices)),
