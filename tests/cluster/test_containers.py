@@ -31,6 +31,16 @@ pytestmark = pytest.mark.cluster
 pytest_plugins = ("tests.cluster.engine",)
 
 
+SUPERVISOR = """
+import sys
+from pathlib import Path
+from jobs.contract import JobSpec
+from tests.cluster.test_containers import run
+sys.exit(run(Path(sys.argv[1]), JobSpec.load(Path(sys.argv[1]) / "spec.json"))[1].status != "ok")
+"""
+"""A supervisor in a process of its own: of the job whose spec lies in the folder given."""
+
+
 def until(holds: Callable[[], Any], *, timeout_s: float = 60.0) -> Any:
     """What `holds` gives, once that is something."""
     deadline = time.monotonic() + timeout_s
@@ -155,6 +165,21 @@ def test_a_job_outlives_a_crash_of_the_engine(tmp_path: Path, images: Path, engi
     assert engine.containers() == []
 
 
+def test_what_a_killed_supervisor_leaves_is_ended_by_the_next_one(
+    tmp_path: Path, images: Path, engine: "Daemon", graph: JobSpec
+) -> None:
+    wanted = dataclasses.replace(graph, steps=2000)
+    wanted.save(tmp_path / "spec.json")
+    first = subprocess.Popen([sys.executable, "-c", SUPERVISOR, str(tmp_path)], cwd=ROOT)
+    until(lambda: steps(JobFolder(tmp_path / wanted.id)))
+    first.kill()
+    first.wait()
+    assert [name for name in engine.containers() if " Up " in name] != [], "a container outlives its client"
+    _, result = run(tmp_path, wanted)
+    assert (result.status, result.attempt) == ("ok", 2)
+    assert engine.containers() == []
+
+
 def test_an_image_that_is_gone_is_class_image_and_named_with_the_command_that_builds_it(
     tmp_path: Path, images: Path, engine: "Daemon", graph: JobSpec, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -168,26 +193,17 @@ def test_an_image_that_is_gone_is_class_image_and_named_with_the_command_that_bu
     assert "`unsmooth images build graph`" in (result.reason or "")
 
 
-AS_USER = """
-import sys
-from pathlib import Path
-from jobs.contract import JobSpec
-from tests.cluster.test_containers import run
-sys.exit(run(Path(sys.argv[1]), JobSpec.load(Path(sys.argv[1]) / "graph.json"))[1].status != "ok")
-"""
-
-
 def test_files_belong_to_the_user_of_the_suite_also_if_that_is_not_root(images: Path, graph: JobSpec) -> None:
     user, folder = 1234, Path(tempfile.mkdtemp(prefix="unsmooth-user-"))
-    graph.save(folder / "graph.json")
-    for path in (folder, folder / "graph.json"):
+    graph.save(folder / "spec.json")
+    for path in (folder, folder / "spec.json"):
         os.chown(path, user, user)
     pythons = (sys.executable, f"/usr/bin/python3.{sys.version_info.minor}")
     python = next((path for path in pythons if _reachable(Path(path))), None)
     if python is None:
         pytest.skip("No Python of this version can be reached by another user.")
     environment = {**os.environ, "PYTHONPATH": ":".join(map(str, [ROOT, *sys.path])), "UNSMOOTH_IMAGES": str(images)}
-    command = [python, "-c", AS_USER, str(folder)]
+    command = [python, "-c", SUPERVISOR, str(folder)]
     done = subprocess.run(command, user=user, group=user, extra_groups=[], cwd=ROOT, env=environment, check=False)
     owners = {(path.stat().st_uid, path.stat().st_gid) for path in folder.rglob("*")}
     shutil.rmtree(folder)
