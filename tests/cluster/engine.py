@@ -81,6 +81,13 @@ class Daemon:
             self.process.terminate()
             self.process.wait(timeout=60)
 
+    def unmount(self) -> None:
+        """Take down what a crash has left mounted below its folder, the innermost first."""
+        mounted = [line.split()[1] for line in Path("/proc/mounts").read_text().splitlines()]
+        for place in sorted(mounted, key=len, reverse=True):
+            if Path(place).is_relative_to(self.folder):
+                subprocess.run(["umount", "--lazy", place], check=False)
+
     def __call__(self, *words: str) -> "subprocess.CompletedProcess[str]":
         environment = {**os.environ, "DOCKER_HOST": self.address}
         return subprocess.run(["docker", *words], capture_output=True, text=True, env=environment, check=False)
@@ -107,6 +114,7 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
         yield daemon
         daemon.stop()
     if not kept:
+        daemon.unmount()
         shutil.rmtree(folder)
 
 

@@ -196,13 +196,14 @@ def test_an_image_that_is_gone_is_class_image_and_named_with_the_command_that_bu
 def test_files_belong_to_the_user_of_the_suite_also_if_that_is_not_root(images: Path, graph: JobSpec) -> None:
     user, folder = 1234, Path(tempfile.mkdtemp(prefix="unsmooth-user-"))
     graph.save(folder / "spec.json")
-    for path in (folder, folder / "spec.json"):
+    shutil.copy(images / "images.lock", folder)
+    for path in (folder, *folder.iterdir()):
         os.chown(path, user, user)
     pythons = (sys.executable, f"/usr/bin/python3.{sys.version_info.minor}")
     python = next((path for path in pythons if _reachable(Path(path))), None)
     if python is None:
         pytest.skip("No Python of this version can be reached by another user.")
-    environment = {**os.environ, "PYTHONPATH": ":".join(map(str, [ROOT, *sys.path])), "UNSMOOTH_IMAGES": str(images)}
+    environment = {**os.environ, "PYTHONPATH": ":".join(map(str, [ROOT, *sys.path])), "UNSMOOTH_IMAGES": str(folder)}
     command = [python, "-c", SUPERVISOR, str(folder)]
     done = subprocess.run(command, user=user, group=user, extra_groups=[], cwd=ROOT, env=environment, check=False)
     owners = {(path.stat().st_uid, path.stat().st_gid) for path in folder.rglob("*")}
