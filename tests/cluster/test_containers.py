@@ -134,7 +134,7 @@ def test_a_gang_in_a_container_stops_on_request_with_a_checkpoint(
 def test_a_container_killed_from_outside_is_class_killed_and_tried_again(
     tmp_path: Path, images: Path, engine: "Daemon", graph: JobSpec
 ) -> None:
-    folder, thread, results = in_background(tmp_path, dataclasses.replace(graph, steps=300))
+    folder, thread, results = in_background(tmp_path, dataclasses.replace(graph, steps=2000))
     until(lambda: steps(folder))
     engine("kill", engine.containers()[0].split()[0])
     thread.join(timeout=60)
@@ -145,7 +145,7 @@ def test_a_container_killed_from_outside_is_class_killed_and_tried_again(
 def test_a_job_whose_client_was_killed_is_ended_and_tried_again(
     tmp_path: Path, images: Path, engine: "Daemon", graph: JobSpec
 ) -> None:
-    folder, thread, results = in_background(tmp_path, dataclasses.replace(graph, steps=300))
+    folder, thread, results = in_background(tmp_path, dataclasses.replace(graph, steps=2000))
     until(lambda: steps(folder))
     os.kill(read_json(folder.attempt(1).root / "process.json")["pid"], signal.SIGKILL)
     thread.join(timeout=60)
@@ -154,7 +154,7 @@ def test_a_job_whose_client_was_killed_is_ended_and_tried_again(
 
 
 def test_a_job_outlives_a_crash_of_the_engine(tmp_path: Path, images: Path, engine: "Daemon", graph: JobSpec) -> None:
-    folder, thread, results = in_background(tmp_path, dataclasses.replace(graph, steps=300))
+    folder, thread, results = in_background(tmp_path, dataclasses.replace(graph, steps=2000))
     until(lambda: steps(folder))
     engine.crash()
     time.sleep(1.0)
