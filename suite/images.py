@@ -65,7 +65,7 @@ def path(where: Path) -> Path:
 
 
 def outdated(engine: str, name: str) -> str | None:
-    """Why results of this image would be stale from the start: one sentence; None if they would not, or it is not built."""
+    """Why what runs in this image would be stale from the start: one sentence; None if it would not."""
     image = load(engine).get(name)
     if image is None or image.code == code():
         return None

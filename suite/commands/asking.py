@@ -52,7 +52,9 @@ def ask(
         UsageError: everything that is wrong with the plan or the choice of its jobs.
     """
     files = list(variant_file or ())
-    jobs = matrix.read(plan, variant_files=files, select=select or (), exclude=exclude or (), seeds=seeds)
+    jobs = matrix.read(
+        plan, variant_files=files, select=select or (), exclude=exclude or (), seeds=seeds, runtime=runtime
+    )
     machine = Machine.of(
         gpus_per_job=gpus,
         ray_address=ray_address,

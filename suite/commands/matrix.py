@@ -9,6 +9,7 @@ from suite.errors import UsageError, unknown
 from suite.planning import catalogue
 from suite.planning.catalogue import PACKAGE, Catalogue
 from suite.planning.plan import Job, Plan, expand, with_outside_variants
+from suite.running.runtimes import registry
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -21,9 +22,15 @@ class Matrix:
 
 
 def read(
-    text: str, *, variant_files: Sequence[Path], select: Sequence[str], exclude: Sequence[str], seeds: str | None
+    text: str,
+    *,
+    variant_files: Sequence[Path],
+    select: Sequence[str],
+    exclude: Sequence[str],
+    seeds: str | None,
+    runtime: str = "local",
 ) -> Matrix:
-    """Load and expand the plan that `text` names.
+    """Load and expand the plan that `text` names; variant files are imported where `runtime` runs its jobs.
 
     Raises:
         UsageError: everything that is wrong with it, or with the patterns or seeds.
@@ -32,7 +39,7 @@ def read(
 
     chosen = _seeds(seeds)
     path = plan_path(text)
-    found = catalogue.load(variant_files=variant_files)
+    found = catalogue.load(variant_files=variant_files, python=registry.find(runtime).python)
     plan = with_outside_variants(config.load(path, found), found)
     return Matrix(plan=plan, catalogue=found, jobs=expand(plan, found, seeds=chosen, select=select, exclude=exclude))
 

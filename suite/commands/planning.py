@@ -55,7 +55,14 @@ def plan(
     verbose: options.Verbose = False,
 ) -> None:
     """Count a plan's jobs and estimate hours, wall-clock, disk and memory; start nothing, but for --probe."""
-    jobs = matrix.read(plan, variant_files=variant_file or (), select=select or (), exclude=exclude or (), seeds=seeds)
+    jobs = matrix.read(
+        plan,
+        variant_files=variant_file or (),
+        select=select or (),
+        exclude=exclude or (),
+        seeds=seeds,
+        runtime=runtime,
+    )
     machine = Machine.of(
         gpus_per_job=gpus,
         processes=processes,

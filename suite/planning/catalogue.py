@@ -10,7 +10,7 @@ import hashlib
 import json
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, Self
@@ -23,6 +23,15 @@ from suite.errors import CatalogueError, UsageError
 PACKAGE = Path(jobs.contract.__file__).parent
 LIMIT_S = 60.0
 """Time allowed for one description [s]; importing torch and the frameworks takes 5-20 s on a slow disk."""
+
+
+Python = Callable[[Sequence[Path]], Sequence[str]]
+"""The command that stands for `python` where these variant files are imported."""
+
+
+def on_this_machine(files: Sequence[Path]) -> Sequence[str]:
+    """The suite's own interpreter."""
+    return [sys.executable]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -121,9 +130,12 @@ class Catalogue:
     tasks: Mapping[str, Task]
     broken: Mapping[str, Broken] = dataclasses.field(default_factory=dict)
     variant_files: tuple[Path, ...] = ()
+    python: Python = on_this_machine  # what imports them
 
     @classmethod
-    def from_dict(cls, document: Mapping[str, Any], variant_files: Sequence[Path] = ()) -> Self:
+    def from_dict(
+        cls, document: Mapping[str, Any], variant_files: Sequence[Path] = (), python: Python = on_this_machine
+    ) -> Self:
         """Build it from the JSON of `python -m jobs.describe`.
 
         Raises:
@@ -137,9 +149,21 @@ class Catalogue:
                 tasks={name: _task(name, entry) for name, entry in sorted(document["tasks"].items())},
                 broken={name: _broken(name, entry) for name, entry in sorted(document["broken"].items())},
                 variant_files=tuple(variant_files),
+                python=python,
             )
         except (KeyError, TypeError, AttributeError) as error:
             raise CatalogueError(f"jobs.describe answered with an incomplete description ({error!r}).") from error
+
+
+@dataclasses.dataclass(frozen=True)
+class Child:
+    """How the child process that describes is run."""
+
+    limit_s: float = LIMIT_S
+    python: Python = on_this_machine
+
+
+_CHILD = Child()
 
 
 def _arguments(document: Mapping[str, Any]) -> dict[str, Argument]:
@@ -179,8 +203,13 @@ def _broken(name: str, entry: Mapping[str, Any]) -> Broken:
     return Broken(name, source, entry["problem"], file_sha256(source) if source.is_file() else None)
 
 
-def load(*, variant_files: Sequence[Path] = (), limit_s: float = LIMIT_S) -> Catalogue:
+def load(
+    *, variant_files: Sequence[Path] = (), limit_s: float = LIMIT_S, python: Python = on_this_machine
+) -> Catalogue:
     """Describe what is built in and what `variant_files` add; a file that cannot be used ends up in `broken`.
+
+    Args:
+        python: what imports the files; a container where they are not trusted.
 
     Raises:
         UsageError: a variant file does not exist.
@@ -189,31 +218,31 @@ def load(*, variant_files: Sequence[Path] = (), limit_s: float = LIMIT_S) -> Cat
     missing = [path for path in variant_files if not path.is_file()]
     if missing:
         raise UsageError(f"--variant-file {path}: no such file. Give the path of a Python file." for path in missing)
-    files = [path.resolve() for path in variant_files]
+    files, child = [path.resolve() for path in variant_files], Child(limit_s, python)
     try:
-        return Catalogue.from_dict(describe(files, Request(), limit_s), files)
+        return Catalogue.from_dict(describe(files, Request(), child), files, python)
     except CatalogueError as error:
         if not files:
             raise
-        fatal = {files[0]: str(error)} if len(files) == 1 else _fatal(files, limit_s)
-    return _without(fatal, files, limit_s)
+        fatal = {files[0]: str(error)} if len(files) == 1 else _fatal(files, child)
+    return _without(fatal, files, child)
 
 
-def _fatal(files: Sequence[Path], limit_s: float) -> dict[Path, str]:
+def _fatal(files: Sequence[Path], child: Child) -> dict[Path, str]:
     """The files that kill or hang the child, each with what came of it."""
     fatal: dict[Path, str] = {}
     for path in files:
         try:
-            describe([path], Request(), limit_s)
+            describe([path], Request(), child)
         except CatalogueError as error:
             fatal[path] = str(error)
     return fatal
 
 
-def _without(fatal: Mapping[Path, str], files: Sequence[Path], limit_s: float) -> Catalogue:
+def _without(fatal: Mapping[Path, str], files: Sequence[Path], child: Child) -> Catalogue:
     """What the other files add, with the fatal ones set apart, so that the rest still runs."""
     usable = [path for path in files if path not in fatal]
-    catalogue = Catalogue.from_dict(describe(usable, Request(), limit_s), usable)
+    catalogue = Catalogue.from_dict(describe(usable, Request(), child), usable, child.python)
     broken = {path.stem: Broken(path.stem, path, problem, file_sha256(path)) for path, problem in fatal.items()}
     return dataclasses.replace(catalogue, broken={**catalogue.broken, **broken})
 
@@ -222,45 +251,45 @@ def check(catalogue: Catalogue, request: Request) -> Checked:
     """Try arguments on a tiny layer or task, in the child process."""
     if not request.variants and not request.tasks:
         return Checked()
-    checked = describe(catalogue.variant_files, request)["checked"]
+    checked = describe(catalogue.variant_files, request, Child(python=catalogue.python))["checked"]
     return Checked(tuple(checked["variants"]), tuple(checked["tasks"]))
 
 
-def describe(variant_files: Sequence[Path], request: Request, limit_s: float = LIMIT_S) -> dict[str, Any]:
+def describe(variant_files: Sequence[Path], request: Request, child: Child = _CHILD) -> dict[str, Any]:
     """The child's answer, from the cache where nothing it depends on has changed."""
     key = hashlib.sha256(canonical({"code": code_digest(), "files": _stamp(variant_files), **request.to_dict()}))
     answer = cache.recall("describe", key.hexdigest())
     if answer is None:
-        answer = ask(variant_files, request, limit_s)
+        answer = ask(variant_files, request, child)
         cache.keep("describe", key.hexdigest(), answer)
     return answer
 
 
-def ask(variant_files: Sequence[Path], request: Request, limit_s: float = LIMIT_S) -> dict[str, Any]:
+def ask(variant_files: Sequence[Path], request: Request, child: Child = _CHILD) -> dict[str, Any]:
     """Run `python -m jobs.describe` once.
 
     Raises:
         CatalogueError: it failed, hung, or printed something other than one JSON object.
     """
     flags = [text for path in variant_files for text in ("--variant-file", str(path))]
-    command = [sys.executable, "-m", "jobs.describe", *flags]
+    command = [*child.python(variant_files), "-m", "jobs.describe", *flags]
     what = "Describing the variants and tasks (python -m jobs.describe)"
     try:
         # From the package's parent, so that a folder called jobs where the user stands is not imported instead.
-        child = subprocess.run(
+        done = subprocess.run(
             command, input=json.dumps(request.to_dict()), cwd=PACKAGE.parent, capture_output=True, text=True,
-            timeout=limit_s, check=False,
+            timeout=child.limit_s, check=False,
         )  # fmt: skip
     except subprocess.TimeoutExpired as error:
         advice = "A variant file may never return when imported." if variant_files else "Run it by hand to see where."
-        raise CatalogueError(f"{what} did not finish within {limit_s:g} s. {advice}") from error
-    if child.returncode != 0:
-        tail = "\n".join(child.stderr.strip().splitlines()[-8:])
-        raise CatalogueError(f"{what} failed with exit code {child.returncode}. Its last lines:\n{tail}")
+        raise CatalogueError(f"{what} did not finish within {child.limit_s:g} s. {advice}") from error
+    if done.returncode != 0:
+        tail = "\n".join(done.stderr.strip().splitlines()[-8:])
+        raise CatalogueError(f"{what} failed with exit code {done.returncode}. Its last lines:\n{tail}")
     try:
-        answer = json.loads(child.stdout)
+        answer = json.loads(done.stdout)
     except ValueError as error:
-        raise CatalogueError(f"{what} did not print JSON, it printed {child.stdout[:200]!r}.") from error
+        raise CatalogueError(f"{what} did not print JSON, it printed {done.stdout[:200]!r}.") from error
     return dict(answer)
 
 

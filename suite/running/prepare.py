@@ -5,6 +5,7 @@ What an earlier run left and a new one must not see is set aside into the folder
 
 import json
 import os
+import re
 import shutil
 from pathlib import Path
 
@@ -44,6 +45,8 @@ def upstream(folder: JobFolder, order: Order) -> str | None:
     """Put the upstream job's final checkpoint into inputs/; its path relative to the job's folder."""
     if order.spec.upstream is None:
         return None
+    if not re.fullmatch(r"[0-9a-f]{16}", order.spec.upstream):
+        raise PrepareError(f"upstream {order.spec.upstream!r} is no job's id, which has 16 hexadecimal digits.")
     source = JobFolder(folder.root.with_name(order.spec.upstream)).checkpoints / "final.pt"
     _take(source, folder.inputs / "upstream.pt")
     return "inputs/upstream.pt"

@@ -15,6 +15,8 @@ from pathlib import Path
 
 import pytest
 
+from jobs.contract import JobSpec
+from suite.commands import matrix
 from tests.cluster import mirror
 from tests.suite.command import Command
 
@@ -68,10 +70,23 @@ class Daemon:
             time.sleep(0.1)
         (self.folder / "docker.sock").chmod(0o666)  # for tests that are not root
 
+    def crash(self) -> None:
+        """As the machine's memory watchdog would end it; what it runs may outlive it."""
+        assert self.process is not None
+        self.process.kill()
+        self.process.wait()
+
     def stop(self) -> None:
         if self.process is not None:
             self.process.terminate()
             self.process.wait(timeout=60)
+
+    def unmount(self) -> None:
+        """Take down what a crash has left mounted below its folder, the innermost first."""
+        mounted = [line.split()[1] for line in Path("/proc/mounts").read_text().splitlines()]
+        for place in sorted(mounted, key=len, reverse=True):
+            if Path(place).is_relative_to(self.folder):
+                subprocess.run(["umount", "--lazy", place], check=False)
 
     def __call__(self, *words: str) -> "subprocess.CompletedProcess[str]":
         environment = {**os.environ, "DOCKER_HOST": self.address}
@@ -99,6 +114,7 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
         yield daemon
         daemon.stop()
     if not kept:
+        daemon.unmount()
         shutil.rmtree(folder)
 
 
@@ -116,6 +132,18 @@ def images(engine: Daemon, tmp_path_factory: pytest.TempPathFactory) -> Iterator
             built = command("images", "build", "--base", BASE, "--network", "host", "--pip-conf", conf, *trust)
         assert built.returncode == 0, built.stderr[-2000:]
         yield where
+
+
+@pytest.fixture(scope="session")
+def nano() -> dict[str, JobSpec]:
+    """The smallest real job of each task."""
+    jobs = matrix.read("nano", variant_files=(), select=(), exclude=(), seeds=None).jobs
+    return {job.spec.task: job.spec for job in jobs if job.spec.variant == "softmax"}
+
+
+@pytest.fixture(scope="session")
+def graph(nano: dict[str, JobSpec]) -> JobSpec:
+    return nano["graph"]
 
 
 def _client() -> str:

@@ -39,7 +39,11 @@ BODIES = {
     os.chown('/job', 0, 0) if os.getuid() else None
     if ctypes.CDLL(None, use_errno=True).mount(b'none', b'/tmp', b'tmpfs', 0, None) != 0:
         raise PermissionError(ctypes.get_errno(), 'mount')""",
-    "tmp": "    Path('/tmp/harm').write_bytes(b'') or [Path('/tmp/harm').open('ab').write(bytes(2**26)) for _ in range(100)]",
+    "environment": "    raise RuntimeError(str(dict(os.environ)))",
+    "tmp": """
+    with Path('/tmp/harm').open('wb') as file:
+        for _ in range(100):
+            file.write(bytes(2**26))""",
     "log": """
     line = 'x' * 2**20
     for _ in range(2**10):

@@ -1,6 +1,6 @@
 """Where pip finds packages on this machine, as a pip.conf that holds inside a build too.
 
-Folders on this machine's disk cannot be seen from there, so they are served on loopback; the build uses the host's network.
+Folders on this machine's disk cannot be seen from there, so they are served on loopback; builds use the host's network.
 """
 
 import configparser

@@ -1,64 +1,27 @@
 """What a hostile variant tries in a container, and what comes of it: it is contained, and its row says why it ended."""
 
-import dataclasses
 import os
 import socket
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
-from jobs.contract import JobFolder, JobSpec, Result, file_sha256
-from suite.commands import matrix
-from suite.running.order import Order
-from suite.running.supervise import supervise
-from tests.cluster.engine import Daemon
+from jobs.contract import JobSpec
+from tests.cluster.cell import Cell
 from tests.cluster.hostile import variant
+from tests.suite.command import Command
+
+if TYPE_CHECKING:  # pytest imports the plug-in itself
+    from tests.cluster.engine import Daemon
 
 pytestmark = pytest.mark.cluster
 pytest_plugins = ("tests.cluster.engine",)
 
 
-@pytest.fixture(scope="module")
-def graph() -> JobSpec:
-    """The smallest real job."""
-    jobs = matrix.read("nano", variant_files=(), select=["graph"], exclude=(), seeds=None).jobs
-    return next(job.spec for job in jobs if job.spec.variant == "softmax")
-
-
-@dataclasses.dataclass(frozen=True)
-class Cell:
-    """Runs hostile variants, each as the only attempt of a job."""
-
-    root: Path
-    spec: JobSpec
-
-    def run(self, name: str, *, processes: int = 1, memory_bytes: int = 2**30, **filled: object) -> Result:
-        file = self.root / "hostile.py"
-        file.write_text(variant(name, **filled))
-        wanted = dataclasses.replace(self.spec, variant="hostile", variant_sha256=file_sha256(file))
-        data = self.root / "data"
-        data.mkdir(exist_ok=True)
-        order = Order(
-            spec=wanted,
-            runtime="docker",
-            processes=processes,
-            variant_file=str(file),
-            data_root=str(data),
-            memory_bytes=memory_bytes,
-            retries=0,
-            grace_s=1.0,
-            poll_s=0.1,
-            limits_s={"start": 60.0, "build": 60.0, "train": 60.0, "evaluate": 60.0},
-        )
-        return supervise(self.folder(wanted), order)
-
-    def folder(self, spec: JobSpec) -> JobFolder:
-        return JobFolder(self.root / "runs" / spec.id)
-
-
 @pytest.fixture
-def cell(tmp_path: Path, images: Path, engine: Daemon, graph: JobSpec) -> Iterator[Cell]:
+def cell(tmp_path: Path, images: Path, engine: "Daemon", graph: JobSpec) -> Iterator[Cell]:
     yield Cell(tmp_path, graph)
     assert engine.containers() == []
 
@@ -73,7 +36,7 @@ def test_want_of_memory_in_a_child_of_the_job_is_class_oom(cell: Cell) -> None:
 
 
 def test_a_fork_bomb_meets_the_limit_of_processes(cell: Cell) -> None:
-    result = cell.run("forks")
+    result = cell.run("forks", memory_bytes=8 * 2**30)
     assert (result.failure, "Resource temporarily unavailable" in (result.reason or "")) == ("variant_error", True)
 
 
@@ -105,7 +68,7 @@ def test_the_machines_own_files_are_out_of_sight(cell: Cell, tmp_path: Path) -> 
 
 def test_there_are_no_rights_over_the_machine(cell: Cell) -> None:
     result = cell.run("rights")
-    assert (result.failure, "Operation not permitted" in (result.reason or "")) == ("variant_error", True)
+    assert (result.failure, "PermissionError: [Errno 1]" in (result.reason or "")) == ("variant_error", True)
 
 
 def test_a_full_disk_is_class_disk(cell: Cell) -> None:
@@ -119,6 +82,13 @@ def test_a_log_without_end_is_cut_off(cell: Cell) -> None:
     assert sum(path.stat().st_size for path in cell.root.rglob("log.txt")) < 2**30
 
 
+def test_a_variant_file_is_looked_at_in_a_container_too(tmp_path: Path, images: Path) -> None:
+    (tmp_path / "sly.py").write_text(f"{variant('root')}\n\nPath({str(tmp_path / 'harm')!r}).write_text('x')\n")
+    words = ("plan", "nano", "--select", "graph", "--variant-file", "sly.py", "--runtime", "docker")
+    assert "sly" in Command(tmp_path, tmp_path / "cache")(*words).stdout
+    assert not (tmp_path / "harm").exists(), "its /tmp was another one"
+
+
 def test_links_that_a_job_leaves_lead_nowhere(cell: Cell, tmp_path: Path) -> None:
     secret, victim = tmp_path / "secret", tmp_path / "victim"
     secret.write_text("geheim\n")
@@ -128,6 +98,14 @@ def test_links_that_a_job_leaves_lead_nowhere(cell: Cell, tmp_path: Path) -> Non
     assert "geheim" not in str(result)
     assert victim.read_text() == "mine"
     assert [path for path in (tmp_path / "runs").rglob("*") if path.is_symlink() or path.is_fifo()] == []
+
+
+def test_nothing_of_the_suites_environment_reaches_the_job(cell: Cell, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("MLFLOW_TRACKING_PASSWORD", "AWS_SECRET_ACCESS_KEY", "MY_TOKEN"):
+        monkeypatch.setenv(name, "geheim")
+    told = str(cell.run("environment"))
+    assert "PYTHONHASHSEED" in told
+    assert "geheim" not in told
 
 
 def test_the_jobs_files_belong_to_who_runs_the_suite(cell: Cell) -> None:

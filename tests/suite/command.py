@@ -22,7 +22,13 @@ class Command:
         root = Path(__file__).parents[2]
         environment = {**self.environment, "PYTHONPATH": str(root)}
         done = subprocess.run(
-            command, cwd=self.folder, env=environment, capture_output=True, text=True, timeout=self.timeout_s, check=False
+            command,
+            cwd=self.folder,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=self.timeout_s,
+            check=False,
         )
         assert "Traceback" not in done.stderr, done.stderr
         return done

@@ -12,12 +12,14 @@ import hashlib
 import io
 import os
 import signal
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
 
 from jobs.contract import AttemptFolder, JobFolder, JobSpec, Launch
 from suite import images
+from suite.errors import UsageError
 from suite.running.runtimes import command, engine, interface, links, variables
 from suite.running.runtimes.engine import Engine, EngineAway
 from suite.running.runtimes.process import Process, end_leftovers
@@ -34,11 +36,21 @@ TMP_BYTES, SHARED_BYTES = 4 * 2**30, 2 * 2**30
 
 _LABEL = "unsmooth.job"
 
+_LOOK_BYTES, _LOOK_S = 4 * 2**30, 300  # to import variants in
+
+_CONFINED = (
+    *("--pull", "never", "--init", "--log-driver", "none", "--read-only", "--cap-drop", "ALL"),
+    *("--security-opt", "no-new-privileges"),
+    *("--tmpfs", f"/tmp:rw,exec,nosuid,nodev,mode=1777,size={TMP_BYTES}"),
+)
+"""What holds for whatever is started here."""
+
 
 class Container(abc.ABC):
     """A container for each job and node, made by the command line of `program`."""
 
     program: ClassVar[str]
+    limits: ClassVar[Sequence[str]] = ("--ulimit", "core=0")  # a dump of a process's memory would fill the job's folder
 
     def __init__(self) -> None:
         self._engine = Engine(self.program)
@@ -62,6 +74,28 @@ class Container(abc.ABC):
         self._present.add(image.digest)
         return None
 
+    def python(self, files: Sequence[Path]) -> Sequence[str]:
+        """In any image, for each of them can import every variant.
+
+        Raises:
+            UsageError: none has been built.
+        """
+        built = images.load(self.program)
+        if not files:
+            return [sys.executable]
+        if not built:
+            build = images.build_command(self.program)
+            raise UsageError(
+                f"A variant file is looked at in an image, and none has been built. Build them with `{build}`."
+            )
+        return [
+            *(self.program, "run", "--rm", "--interactive", "--network", "none", *_CONFINED),
+            *("--pids-limit", str(PIDS), "--memory", str(_LOOK_BYTES), "--memory-swap", str(_LOOK_BYTES)),
+            *(word for file in files for word in ("--mount", mount(file, file, "readonly"))),
+            *(*self.user(), "--env", "HOME=/tmp", "--env", "NVIDIA_VISIBLE_DEVICES=void"),
+            *(next(iter(built.values())).digest, "timeout", "--signal=KILL", str(_LOOK_S), "python"),
+        ]
+
     def adapt(self, launch: Launch) -> Launch:
         image = images.load(self.program).get(launch.environment)
         return dataclasses.replace(
@@ -76,10 +110,8 @@ class Container(abc.ABC):
         job = folder.root.absolute()
         return [
             *(self.program, "run", "--name", name(job, spec, node), "--label", f"{_LABEL}={job}"),
-            *("--pull", "never", "--init", "--log-driver", "none", "--network", launch.network),
-            *("--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges", "--ulimit", "core=0"),
-            *("--pids-limit", str(PIDS * launch.processes), *_memory(launch)),
-            *("--shm-size", str(SHARED_BYTES), "--tmpfs", f"/tmp:rw,exec,nosuid,nodev,mode=1777,size={TMP_BYTES}"),
+            *("--network", launch.network, *_CONFINED, *self.limits),
+            *("--pids-limit", str(PIDS * launch.processes), *_memory(launch), "--shm-size", str(SHARED_BYTES)),
             *("--mount", mount(job, JOB), *_inputs(folder), *_data(launch), "--workdir", str(JOB)),
             *(*self.user(), *self.gpus(launch.devices)),
             *(word for item in _environment(spec, launch).items() for word in ("--env", "=".join(item))),

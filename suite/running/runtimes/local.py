@@ -2,6 +2,8 @@
 
 import os
 import signal
+from collections.abc import Sequence
+from pathlib import Path
 
 from jobs.contract import AttemptFolder, JobFolder, JobSpec, Launch
 from suite.running.runtimes import command, interface, interpreters, variables
@@ -18,6 +20,9 @@ class Local:
 
     def lacks(self, needed: str) -> str | None:
         return interpreters.lacks(needed)
+
+    def python(self, files: Sequence[Path]) -> Sequence[str]:
+        return [interpreters.interpreter(interpreters.MAIN)]
 
     def adapt(self, launch: Launch) -> Launch:
         return launch

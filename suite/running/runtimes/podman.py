@@ -12,6 +12,7 @@ class Podman(Container):
     """Like docker, but for the user's name space, the names of GPUs, and that it does not tell want of memory."""
 
     program = "podman"
+    limits = ()  # those of its containers.conf, which naming one here would put out of force
 
     def user(self) -> Sequence[str]:
         if os.getuid() == 0:

@@ -1,6 +1,8 @@
 """What a runtime is: the way in which a job's process is started, stopped and asked why it ended."""
 
 import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Protocol
 
 from jobs.contract import AttemptFolder, JobFolder, JobSpec, Launch
@@ -24,6 +26,9 @@ class Runtime(Protocol):
 
     def lacks(self, needed: str) -> str | None:
         """What of it is missing on this machine, and what to do, in one or two sentences; None if nothing is."""
+
+    def python(self, files: Sequence[Path]) -> Sequence[str]:
+        """The command that stands for `python` where these variant files, which nobody may trust, are imported."""
 
     def adapt(self, launch: Launch) -> Launch:
         """The launch as the job will find it here: its image, what it can reach, and where it sees its data."""

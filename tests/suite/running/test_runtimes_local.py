@@ -203,11 +203,6 @@ def test_a_process_id_that_was_used_again_is_not_taken_for_the_job(tmp_path: Pat
     assert process.noted_process(folder.attempt(1)) is None
 
 
-def test_an_unknown_runtime_is_named_with_what_there_is() -> None:
-    with pytest.raises(UsageError, match=r"Unknown runtime 'locla'. Did you mean 'local'\? Available: local."):
-        registry.find("locla")
-
-
 def test_a_runtime_written_elsewhere_is_found_by_module_and_attribute() -> None:
     assert isinstance(registry.find("tests.suite.fake_runtime:RUNTIME"), Local)
     with pytest.raises(UsageError, match=r"Runtime .tests\.nowhere:X. cannot be imported"):
