@@ -1,0 +1,150 @@
+"""A seeded random killer: it deals faults from a shuffled pack, at random moments, until there are enough."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+from jobs.contract import EXIT_PREEMPTED
+from suite.planning.plan import Job
+from suite.running.runtimes.local import SOURCE_ROOT
+from tests.faults import driver, faults, invariants, plan
+from tests.faults.scene import Scene, marked
+
+STORM = "UNSMOOTH_STORM"
+"""Environment variable that names the runs folder in the driver and in all that Ray starts for it."""
+PAUSE_S = (0.05, 0.45)
+PATIENCE_S = 120.0
+"""How long a plan may take to end after the last fault, and a fault to find a target."""
+
+
+class StormError(AssertionError):
+    """The command itself did what no fault explains."""
+
+
+class Storm:
+    """One runs folder, one seed; rounds of jobs until all faults have struck."""
+
+    def __init__(self, runs: Path, *, seed: int, idle: int = 100, training: int = 20) -> None:
+        self.scene, self.seed, self.size = Scene(runs, random.Random(seed)), seed, (idle, training)
+        self.runs = self.scene.runs
+        self.jobs: list[Job] = []
+        self.struck = 0
+        self.first_seen: dict[str, bytes] = {}
+        self._round = 0
+        self._lasting: list[tuple[float, faults.Fault]] = []
+        self._log = self.runs.with_name(self.runs.name + ".log")
+
+    def blow(self, wanted: int, say: Callable[[str], None] = print) -> invariants.Findings:
+        """Strike `wanted` times, let the command finish, and judge what it left.
+
+        Raises:
+            StormError: the command ended by itself in a way that no fault explains, or never ended.
+        """
+        try:
+            for kind in pack(self.scene.dice, wanted):
+                self._pause()
+                say(f"{self.struck + 1:4d}  {kind.name}: {self._strike(kind())}")
+                self.struck += 1
+            self._until(lambda: not self._goes_on(), "the plan to end")
+        finally:
+            self._end()
+        return invariants.check(self.runs, self.jobs, self.first_seen)
+
+    def _strike(self, fault: faults.Fault) -> str:
+        """Strike as soon as there is something to strike."""
+        what: list[str] = []
+
+        def struck() -> bool:
+            if not self._goes_on():
+                self._next_round()
+            what.extend(filter(None, [fault.strike(self.scene)]))
+            return bool(what)
+
+        self._until(struck, f"a target of {fault.name!r}")
+        if fault.lasts_s:
+            self._lasting.append((time.monotonic() + fault.lasts_s, fault))
+        return what[0]
+
+    def _pause(self) -> None:
+        until = time.monotonic() + self.scene.dice.uniform(*PAUSE_S)
+        self._until(lambda: time.monotonic() > until, "the next moment")
+
+    def _until(self, condition: Callable[[], bool], what: str) -> None:
+        deadline = time.monotonic() + PATIENCE_S
+        while True:
+            self._look()
+            if condition():
+                return
+            if time.monotonic() > deadline:
+                raise StormError(f"Waited {PATIENCE_S:g} s in vain for {what}. {self._tail()}")
+            time.sleep(0.02)
+
+    def _look(self) -> None:
+        """Mend what has lasted long enough, and remember new results as they are."""
+        now = time.monotonic()
+        for due, fault in [pair for pair in self._lasting if pair[0] <= now]:
+            fault.mend(self.scene)
+            self._lasting.remove((due, fault))
+        for path in self.runs.glob("*/result.json"):
+            if path.parent.name not in self.first_seen:
+                self.first_seen[path.parent.name] = path.read_bytes()
+
+    def _goes_on(self) -> bool:
+        """Whether the plan of this round has not ended; the command is started again if it was cut short."""
+        process = self.scene.driver
+        if process is None:
+            return False
+        code = process.poll()
+        if code in (-signal.SIGKILL, EXIT_PREEMPTED, driver.EXIT_NO_CLUSTER):
+            self._start()
+        elif code:
+            raise StormError(f"The driver ended with exit code {code}, which no fault explains. {self._tail()}")
+        return code != 0
+
+    def _next_round(self) -> None:
+        self._round += 1
+        idle, training = self.size
+        self.jobs += plan.jobs(self._number(), idle=idle, training=training)
+        self._start()
+
+    def _number(self) -> int:
+        return self.seed * 1000 + self._round
+
+    def _start(self) -> None:
+        words = [sys.executable, "-m", "tests.faults.driver", self.runs, self._number(), *self.size]
+        with self._log.open("ab") as log:
+            self.scene.driver = subprocess.Popen(
+                [*map(str, words)], cwd=SOURCE_ROOT, env=environment(self.runs), stdout=log, stderr=log
+            )
+
+    def _end(self) -> None:
+        """Leave nothing of the driver and of Ray, whatever happened."""
+        if self.scene.driver is not None:
+            self.scene.driver.kill()
+            self.scene.driver.wait()
+        for pid, _ in marked(STORM, self.runs):
+            faults.kill(pid)
+
+    def _tail(self) -> str:
+        lines = self._log.read_text(errors="replace").splitlines() if self._log.exists() else []
+        return "\n".join([f"The end of {self._log}:", *lines[-20:]])
+
+
+def pack(dice: random.Random, wanted: int) -> Iterator[type[faults.Fault]]:
+    """`wanted` faults from shuffled packs."""
+    dealt = 0
+    while dealt < wanted:
+        cards: Sequence[type[faults.Fault]] = [kind for kind, count in faults.ALL.items() for _ in range(count)]
+        for kind in dice.sample(cards, len(cards))[: wanted - dealt]:
+            yield kind
+            dealt += 1
+
+
+def environment(runs: Path) -> dict[str, str]:
+    """What the command is started with."""
+    return {**os.environ, "PYTHONPATH": str(SOURCE_ROOT), "OMP_NUM_THREADS": "1", STORM: str(runs)}
