@@ -5,6 +5,7 @@ What an earlier run left and a new one must not see is set aside into the folder
 
 import json
 import os
+import re
 import shutil
 from pathlib import Path
 
@@ -14,6 +15,9 @@ from suite.errors import UnsmoothError
 from suite.running.order import Order
 from suite.running.runtimes import registry
 from suite.running.runtimes.runtime import Runtime
+
+_ASIDE = re.compile(r"\..+\.\d+")
+"""What a file is called until it is complete: `.result.json.4711`, with the writer's process id."""
 
 
 class PrepareError(UnsmoothError):
@@ -108,6 +112,15 @@ def begin(folder: JobFolder, order: Order, *, devices: list[int], micro_batch: i
     launch.save(folder.attempt(number).launch)
     provenance.note_data(folder.attempt(number), order.spec, order.data_root)
     return launch
+
+
+def clear_half_written(folder: JobFolder) -> None:
+    """Remove files that were written aside by a process that died before it could rename them."""
+    attempts = [folder.attempt(number).root for number in folder.attempts()]
+    for place in (folder.root, folder.inputs, folder.checkpoints, *attempts):
+        for path in place.glob(".*.*"):
+            if _ASIDE.fullmatch(path.name):
+                path.unlink(missing_ok=True)
 
 
 def note_ending(folder: JobFolder, result: Result) -> None:

@@ -189,5 +189,6 @@ def _publish(folder: JobFolder, result: Result) -> Result:
     """Write result.json, unless a newer attempt has begun meanwhile."""
     if not _Claim(folder, result.attempt).holds():
         return _close(folder, result)
+    prepare.clear_half_written(folder)
     result.save(folder.result)
     return result

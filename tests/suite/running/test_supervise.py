@@ -174,6 +174,17 @@ def test_a_job_that_has_ended_is_not_run_again_by_a_late_supervisor(tmp_path: Pa
     assert folder.attempts() == [1]
 
 
+def test_files_that_a_killed_process_had_half_written_are_gone_when_the_job_has_ended(tmp_path: Path) -> None:
+    wanted = spec("killed", "ok")
+    folder = JobFolder(tmp_path)
+    half = [folder.root / ".result.json.4711", folder.attempt(1).root / ".output.json.4711"]
+    for path in half:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("{")
+    assert supervise(folder, order(wanted)).status == "ok"
+    assert not any(path.exists() for path in half)
+
+
 def test_a_folder_of_another_spec_is_refused(tmp_path: Path) -> None:
     spec("nan").save(JobFolder(tmp_path).spec)
     with pytest.raises(PrepareError, match="is the spec of job"):
