@@ -4,7 +4,6 @@ Run as `python -m tests.faults.driver RUNS SEED IDLE TRAINING`. Exit code 0: eve
 stop; 76: Ray was lost for good. All but 0 mean "run it again".
 """
 
-import os
 import sys
 from pathlib import Path
 

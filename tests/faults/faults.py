@@ -11,7 +11,7 @@ from pathlib import Path
 
 from jobs.contract import Result
 from tests.faults import program
-from tests.faults.scene import RunningJob, Scene, parent_of
+from tests.faults.scene import Scene, parent_of
 
 
 class Fault:
@@ -61,6 +61,22 @@ class SupervisorKilled(Fault):
     def strike(self, scene: Scene) -> str | None:
         job = scene.job()
         return job.name if job and kill(parent_of(job.pid)) else None
+
+
+class SupervisorFrozen(Fault):
+    """Nobody watches for a while; the job goes on by itself."""
+
+    name = "SIGSTOP of a supervisor"
+    lasts_s = 0.6
+    pid: int | None = None
+
+    def strike(self, scene: Scene) -> str | None:
+        job = scene.draw(scene.jobs())
+        self.pid = parent_of(job.pid) if job else None
+        return job.name if job and kill(self.pid, signal.SIGSTOP) else None
+
+    def mend(self, scene: Scene) -> None:
+        kill(self.pid, signal.SIGCONT)
 
 
 class SupervisorHalfWay(Fault):
@@ -173,8 +189,9 @@ class HeadKilled(Fault):
 
 ALL: Mapping[type[Fault], int] = {
     JobKilled: 40,
-    JobFrozen: 12,
+    JobFrozen: 10,
     SupervisorKilled: 16,
+    SupervisorFrozen: 4,
     SupervisorHalfWay: 8,
     CheckpointDamaged: 12,
     EventsCutShort: 8,
@@ -220,6 +237,3 @@ def _strike_driver(scene: Scene, number: signal.Signals) -> str | None:
         return None
     scene.driver.send_signal(number)
     return f"process {scene.driver.pid}"
-
-
-__all__ = ["ALL", "Fault", "RunningJob"]
