@@ -46,6 +46,7 @@ class Options:
     limits_s: Mapping[str, float] = dataclasses.field(default_factory=dict)  # over those of the plan
     checkpoint_s: float = 30.0
     grace_s: float = 30.0
+    pause_scale: float = 1.0  # multiplies the pauses before a retry
     redo: agenda.Redo = dataclasses.field(default_factory=agenda.Redo)
     weights: Mapping[str, float] = dataclasses.field(default_factory=dict)  # expected seconds by job id
 
@@ -188,6 +189,7 @@ class Driver:
             checkpoint_s=options.checkpoint_s,
             retries=options.retries,
             grace_s=options.grace_s,
+            pause_scale=options.pause_scale,
             stop_file=str(self._stop_file),
         )
 

@@ -22,7 +22,7 @@ def supervise(folder: JobFolder, order: Order, *, devices: Sequence[int] = ()) -
 
     A result of class `preempted` is returned and not published: the job was asked to stop, or another supervisor
     has taken it over. Given the same order again it goes on from its checkpoint. The same holds for a disk so full
-    that nothing can be published.
+    that nothing can be published, after as many pauses as the order allows retries.
 
     Raises:
         PrepareError: the folder cannot be made ready.
@@ -36,10 +36,22 @@ def supervise(folder: JobFolder, order: Order, *, devices: Sequence[int] = ()) -
     except OSError as error:
         if error.errno not in _NO_SPACE:
             raise
-        reason = f"The disk is full: {error.strerror} ({error.filename or folder.root})."
-        advice = retry.POLICIES["disk"].advice
-        attempt = max(folder.attempts(), default=0)
-        return Result(id=order.spec.id, attempt=attempt, status="failed", failure="disk", reason=reason, advice=advice)
+        result = _no_space(folder, order, error)
+    if order.retries and _pause(retry.POLICIES["disk"].pause_s * order.pause_scale, order):
+        return supervise(folder, dataclasses.replace(order, retries=order.retries - 1), devices=devices)
+    return result
+
+
+def _no_space(folder: JobFolder, order: Order, error: OSError) -> Result:
+    """What is returned, and cannot be published, where nothing can be written."""
+    return Result(
+        id=order.spec.id,
+        attempt=max(folder.attempts(), default=0),
+        status="failed",
+        failure="disk",
+        reason=f"The disk is full: {error.strerror} ({error.filename or folder.root}).",
+        advice=retry.POLICIES["disk"].advice,
+    )
 
 
 def _run(folder: JobFolder, order: Order, devices: list[int]) -> Result:

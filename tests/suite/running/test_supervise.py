@@ -238,3 +238,10 @@ def test_a_full_disk_is_a_result_of_class_disk_even_if_nothing_can_be_written(tm
     result = supervise(JobFolder(tmp_path), order(wanted))
     assert (result.status, result.failure) == ("failed", "disk")
     assert "No space left on device" in (result.reason or "")
+
+
+def test_a_disk_that_is_freed_during_the_pause_costs_no_result(tmp_path: Path) -> None:
+    full = tmp_path / f".spec.json.{os.getpid()}"
+    full.symlink_to("/dev/full")
+    threading.Timer(0.2, full.unlink).start()
+    assert supervise(JobFolder(tmp_path), order(spec("ok"), pause_scale=0.01)).status == "ok"
