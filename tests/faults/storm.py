@@ -5,8 +5,9 @@ import random
 import signal
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from jobs.contract import EXIT_PREEMPTED
@@ -17,9 +18,13 @@ from tests.faults.scene import Scene, marked
 
 STORM = "UNSMOOTH_STORM"
 """Environment variable that names the runs folder in the driver and in all that Ray starts for it."""
-PAUSE_S = (0.05, 0.45)
+PAUSE_S = (0.05, 0.35)
 PATIENCE_S = 120.0
 """How long a plan may take to end after the last fault, and a fault to find a target."""
+
+
+ENDING_S = 10.0
+"""How long it takes at most until a killed process is gone."""
 
 
 class StormError(AssertionError):
@@ -29,15 +34,29 @@ class StormError(AssertionError):
 class Storm:
     """One runs folder, one seed; rounds of jobs until all faults have struck."""
 
-    def __init__(self, runs: Path, *, seed: int, idle: int = 100, training: int = 20) -> None:
-        self.scene, self.seed, self.size = Scene(runs, random.Random(seed)), seed, (idle, training)
+    def __init__(
+        self,
+        runs: Path,
+        *,
+        seed: int,
+        kinds: Mapping[type[faults.Fault], int] = faults.ALL,
+        size: tuple[int, int] = (100, 20),
+        retry_failed: bool = False,
+    ) -> None:
+        """A storm of `kinds` over rounds of `size` jobs: so many that do nothing, so many that train.
+
+        With `retry_failed` a fault may make a job fail, and the command runs it again.
+        """
+        self.scene, self.seed = Scene(runs, random.Random(seed)), seed
+        self.kinds, self.size = kinds, size
+        self._flags = ["--retry-failed"] if retry_failed else []
         self.runs = self.scene.runs
         self.jobs: list[Job] = []
         self.struck = 0
         self.first_seen: dict[str, bytes] = {}
         self._round = 0
         self._lasting: list[tuple[float, faults.Fault]] = []
-        self._log = self.runs.with_name(self.runs.name + ".log")
+        self.log = Path(tempfile.gettempdir()) / f"storm-{os.getpid()}-{seed}.log"  # the disk of the runs may be full
 
     def blow(self, wanted: int, say: Callable[[str], None] = print) -> invariants.Findings:
         """Strike `wanted` times, let the command finish, and judge what it left.
@@ -46,7 +65,7 @@ class Storm:
             StormError: the command ended by itself in a way that no fault explains, or never ended.
         """
         try:
-            for kind in pack(self.scene.dice, wanted):
+            for kind in pack(self.scene.dice, wanted, self.kinds):
                 self._pause()
                 say(f"{self.struck + 1:4d}  {kind.name}: {self._strike(kind())}")
                 self.struck += 1
@@ -56,13 +75,14 @@ class Storm:
         return invariants.check(self.runs, self.jobs, self.first_seen)
 
     def _strike(self, fault: faults.Fault) -> str:
-        """Strike as soon as there is something to strike."""
+        """Strike as soon as there is something to strike; of faults that last there is one at a time."""
         what: list[str] = []
 
         def struck() -> bool:
             if not self._goes_on():
                 self._next_round()
-            what.extend(filter(None, [fault.strike(self.scene)]))
+            if not (fault.lasts_s and self._lasting):
+                what.extend(filter(None, [fault.strike(self.scene)]))
             return bool(what)
 
         self._until(struck, f"a target of {fault.name!r}")
@@ -100,7 +120,7 @@ class Storm:
         if process is None:
             return False
         code = process.poll()
-        if code in (-signal.SIGKILL, EXIT_PREEMPTED, driver.EXIT_NO_CLUSTER):
+        if code in (-signal.SIGKILL, EXIT_PREEMPTED, driver.EXIT_UNUSABLE):
             self._start()
         elif code:
             raise StormError(f"The driver ended with exit code {code}, which no fault explains. {self._tail()}")
@@ -116,30 +136,37 @@ class Storm:
         return self.seed * 1000 + self._round
 
     def _start(self) -> None:
-        words = [sys.executable, "-m", "tests.faults.driver", self.runs, self._number(), *self.size]
-        with self._log.open("ab") as log:
+        words = [sys.executable, "-m", "tests.faults.driver", self.runs, self._number(), *self.size, *self._flags]
+        with self.log.open("ab") as log:
             self.scene.driver = subprocess.Popen(
                 [*map(str, words)], cwd=SOURCE_ROOT, env=environment(self.runs), stdout=log, stderr=log
             )
 
     def _end(self) -> None:
-        """Leave nothing of the driver and of Ray, whatever happened."""
+        """Leave nothing of the driver, of Ray and of the faults, whatever happened."""
+        for _, fault in self._lasting:
+            fault.mend(self.scene)
         if self.scene.driver is not None:
             self.scene.driver.kill()
             self.scene.driver.wait()
-        for pid, _ in marked(STORM, self.runs):
-            faults.kill(pid)
+        deadline = time.monotonic() + ENDING_S
+        while (left := marked(STORM, self.runs)) and time.monotonic() < deadline:
+            for pid, _ in left:
+                faults.kill(pid)
+            time.sleep(0.05)
 
     def _tail(self) -> str:
-        lines = self._log.read_text(errors="replace").splitlines() if self._log.exists() else []
-        return "\n".join([f"The end of {self._log}:", *lines[-20:]])
+        lines = self.log.read_text(errors="replace").splitlines() if self.log.exists() else []
+        return "\n".join([f"The end of {self.log}:", *lines[-20:]])
 
 
-def pack(dice: random.Random, wanted: int) -> Iterator[type[faults.Fault]]:
+def pack(
+    dice: random.Random, wanted: int, kinds: Mapping[type[faults.Fault], int] = faults.ALL
+) -> Iterator[type[faults.Fault]]:
     """`wanted` faults from shuffled packs."""
     dealt = 0
     while dealt < wanted:
-        cards: Sequence[type[faults.Fault]] = [kind for kind, count in faults.ALL.items() for _ in range(count)]
+        cards: Sequence[type[faults.Fault]] = [kind for kind, count in kinds.items() for _ in range(count)]
         for kind in dice.sample(cards, len(cards))[: wanted - dealt]:
             yield kind
             dealt += 1
