@@ -144,6 +144,12 @@ def test_no_process_of_the_job_is_left_when_it_has_ended(tmp_path: Path) -> None
     assert gone(int((folder.root / "child.pid").read_text()))
 
 
+def test_a_child_that_left_the_process_group_is_ended_with_the_job(tmp_path: Path) -> None:
+    folder, result = run(tmp_path, "leaves_a_daemon")
+    assert result.status == "ok"
+    assert gone(int((folder.root / "child.pid").read_text()))
+
+
 def test_a_supervisor_that_was_taken_over_ends_its_job_and_publishes_nothing(tmp_path: Path) -> None:
     wanted = spec("slow", "waits", "ok")
     folder = JobFolder(tmp_path / wanted.id)
