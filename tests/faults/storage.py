@@ -5,7 +5,7 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.faults.faults import Fault
+from tests.faults.fault import Fault
 from tests.faults.scene import Scene
 
 _CHUNK = bytes(64 * 1024)

@@ -7,13 +7,14 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from jobs.contract import EXIT_PREEMPTED
 from suite.planning.plan import Job
 from suite.running.runtimes.local import SOURCE_ROOT
-from tests.faults import driver, faults, invariants, plan
+from tests.faults import driver, invariants, pack, plan
+from tests.faults.fault import Fault, kill
 from tests.faults.scene import Scene, marked
 
 STORM = "UNSMOOTH_STORM"
@@ -21,7 +22,6 @@ STORM = "UNSMOOTH_STORM"
 PAUSE_S = (0.05, 0.35)
 PATIENCE_S = 120.0
 """How long a plan may take to end after the last fault, and a fault to find a target."""
-
 
 ENDING_S = 10.0
 """How long it takes at most until a killed process is gone."""
@@ -39,7 +39,7 @@ class Storm:
         runs: Path,
         *,
         seed: int,
-        kinds: Mapping[type[faults.Fault], int] = faults.ALL,
+        kinds: Mapping[type[Fault], int] = pack.ALL,
         size: tuple[int, int] = (100, 20),
         retry_failed: bool = False,
     ) -> None:
@@ -55,7 +55,7 @@ class Storm:
         self.struck = 0
         self.first_seen: dict[str, bytes] = {}
         self._round = 0
-        self._lasting: list[tuple[float, faults.Fault]] = []
+        self._lasting: list[tuple[float, Fault]] = []
         self.log = Path(tempfile.gettempdir()) / f"storm-{os.getpid()}-{seed}.log"  # the disk of the runs may be full
 
     def blow(self, wanted: int, say: Callable[[str], None] = print) -> invariants.Findings:
@@ -65,7 +65,7 @@ class Storm:
             StormError: the command ended by itself in a way that no fault explains, or never ended.
         """
         try:
-            for kind in pack(self.scene.dice, wanted, self.kinds):
+            for kind in pack.deal(self.scene.dice, wanted, self.kinds):
                 self._pause()
                 say(f"{self.struck + 1:4d}  {kind.name}: {self._strike(kind())}")
                 self.struck += 1
@@ -74,7 +74,7 @@ class Storm:
             self._end()
         return invariants.check(self.runs, self.jobs, self.first_seen)
 
-    def _strike(self, fault: faults.Fault) -> str:
+    def _strike(self, fault: Fault) -> str:
         """Strike as soon as there is something to strike; of faults that last there is one at a time."""
         what: list[str] = []
 
@@ -152,24 +152,12 @@ class Storm:
         deadline = time.monotonic() + ENDING_S
         while (left := marked(STORM, self.runs)) and time.monotonic() < deadline:
             for pid, _ in left:
-                faults.kill(pid)
+                kill(pid)
             time.sleep(0.05)
 
     def _tail(self) -> str:
         lines = self.log.read_text(errors="replace").splitlines() if self.log.exists() else []
         return "\n".join([f"The end of {self.log}:", *lines[-20:]])
-
-
-def pack(
-    dice: random.Random, wanted: int, kinds: Mapping[type[faults.Fault], int] = faults.ALL
-) -> Iterator[type[faults.Fault]]:
-    """`wanted` faults from shuffled packs."""
-    dealt = 0
-    while dealt < wanted:
-        cards: Sequence[type[faults.Fault]] = [kind for kind, count in kinds.items() for _ in range(count)]
-        for kind in dice.sample(cards, len(cards))[: wanted - dealt]:
-            yield kind
-            dealt += 1
 
 
 def environment(runs: Path) -> dict[str, str]:

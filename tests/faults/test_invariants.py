@@ -13,8 +13,7 @@ import pytest
 from jobs.contract import JobFolder, Result
 from suite.planning.plan import Job
 from suite.running.runtimes.process import MARK
-from tests.faults import faults, invariants, plan, program
-from tests.faults.storm import pack
+from tests.faults import files, invariants, pack, plan, program
 
 JOBS = plan.jobs(1, idle=1, training=1)
 LAST = JOBS[-1]
@@ -121,17 +120,17 @@ def test_a_half_written_file_is_found(runs: Path) -> None:
     assert judged(runs).left == [f"{aside} is left."]
 
 
-@pytest.mark.parametrize("how", faults.DAMAGES)
+@pytest.mark.parametrize("how", files.DAMAGES)
 def test_a_damaged_checkpoint_is_passed_over_for_the_one_before(tmp_path: Path, how: str) -> None:
     program.save(tmp_path, 4, 11)
     program.save(tmp_path, 8, 22)
     assert program.newest(tmp_path) == (8, 22)
-    faults.damage(tmp_path / "step-8.pt", how)
+    files.damage(tmp_path / "step-8.pt", how)
     assert program.newest(tmp_path) == (4, 11)
 
 
 def test_the_same_seed_deals_the_same_faults_and_a_pack_holds_them_all() -> None:
-    dealt = list(pack(random.Random(3), 150))
-    assert dealt == list(pack(random.Random(3), 150))
-    assert dealt != list(pack(random.Random(4), 150))
-    assert Counter(pack(random.Random(3), sum(faults.ALL.values()))) == faults.ALL
+    dealt = list(pack.deal(random.Random(3), 150))
+    assert dealt == list(pack.deal(random.Random(3), 150))
+    assert dealt != list(pack.deal(random.Random(4), 150))
+    assert Counter(pack.deal(random.Random(3), sum(pack.ALL.values()))) == pack.ALL

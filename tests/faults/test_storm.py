@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults import faults
+from tests.faults import pack
 from tests.faults.storm import Storm
 
 pytestmark = pytest.mark.cluster
@@ -18,4 +18,4 @@ def test_a_hundred_random_faults_lose_duplicate_and_change_nothing(tmp_path: Pat
     print(*said, f"{storm.struck} faults, {findings}", sep="\n")
     assert findings.all == []
     assert storm.struck == FAULTS
-    assert all(any(kind.name in line for line in said) for kind in faults.ALL)
+    assert all(any(kind.name in line for line in said) for kind in pack.ALL)
