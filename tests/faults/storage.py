@@ -20,13 +20,11 @@ class DiskFull(Fault):
     def strike(self, scene: Scene) -> str | None:
         if not scene.jobs():
             return None
-        with contextlib.suppress(OSError), _filler(scene).open("wb", buffering=0) as file:
-            while True:
-                file.write(_CHUNK)
-        return f"{_filler(scene).stat().st_size / 2**20:.1f} MiB taken for {self.lasts_s:g} s"
+        self._filler = fill(scene.runs.parent)
+        return f"{self._filler.stat().st_size / 2**20:.1f} MiB taken for {self.lasts_s:g} s"
 
     def mend(self, scene: Scene) -> None:
-        _filler(scene).unlink()
+        self._filler.unlink()
 
 
 class FolderFrozen(Fault):
@@ -68,6 +66,15 @@ class FolderRefuses(Fault):
         subprocess.run(["chattr", change, *map(str, self._folders)], check=True)
 
 
+def fill(disk: Path) -> Path:
+    """Leave no room on it; the file that takes it all."""
+    filler = disk / "filler"
+    with contextlib.suppress(OSError), filler.open("wb", buffering=0) as file:
+        while True:
+            file.write(_CHUNK)
+    return filler
+
+
 @contextlib.contextmanager
 def memory_disk(at: Path, *, size_mib: int) -> Iterator[Path]:
     """A file system in memory."""
@@ -96,7 +103,3 @@ def _mounted(at: Path) -> Iterator[None]:
         yield
     finally:
         subprocess.run(["umount", at], check=True)
-
-
-def _filler(scene: Scene) -> Path:
-    return scene.runs.parent / "filler"
