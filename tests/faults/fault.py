@@ -11,6 +11,7 @@ class Fault:
 
     name = ""
     lasts_s = 0.0  # until it is mended
+    alone = False  # whether nothing else may last meanwhile
 
     def strike(self, scene: Scene) -> str | None:
         raise NotImplementedError

@@ -75,6 +75,19 @@ class DriverKilled(Fault):
         return _strike_driver(scene, signal.SIGKILL)
 
 
+class SupervisorCutOff(SupervisorFrozen):
+    """Its driver is gone, the job is another's by the time it wakes up: what it has to say must not count."""
+
+    name = "supervisor cut off from its driver"
+    lasts_s = 12.0
+
+    def strike(self, scene: Scene) -> str | None:
+        name = super().strike(scene)
+        if name and scene.driver is not None:
+            scene.driver.kill()
+        return name
+
+
 class DriverPreempted(Fault):
     name = "SIGTERM of the driver"
 

@@ -16,6 +16,7 @@ class DiskFull(Fault):
 
     name = "full disk"
     lasts_s = 1.0
+    alone = True
 
     def strike(self, scene: Scene) -> str | None:
         if not scene.jobs():
@@ -32,6 +33,7 @@ class FolderFrozen(Fault):
 
     name = "shared folder frozen"
     lasts_s = 1.5
+    alone = True
 
     def strike(self, scene: Scene) -> str | None:
         if not scene.jobs():
@@ -48,6 +50,7 @@ class FolderRefuses(Fault):
 
     name = "shared folder refuses to be written"
     lasts_s = 1.0
+    alone = True
 
     def __init__(self) -> None:
         self._folders: list[Path] = []

@@ -75,13 +75,13 @@ class Storm:
         return invariants.check(self.runs, self.jobs, self.first_seen)
 
     def _strike(self, fault: Fault) -> str:
-        """Strike as soon as there is something to strike; of faults that last there is one at a time."""
+        """Strike as soon as there is something to strike; of each kind that lasts there is one at a time."""
         what: list[str] = []
 
         def struck() -> bool:
             if not self._goes_on():
                 self._next_round()
-            if not (fault.lasts_s and self._lasting):
+            if not self._in_the_way(fault):
                 what.extend(filter(None, [fault.strike(self.scene)]))
             return bool(what)
 
@@ -89,6 +89,11 @@ class Storm:
         if fault.lasts_s:
             self._lasting.append((time.monotonic() + fault.lasts_s, fault))
         return what[0]
+
+    def _in_the_way(self, fault: Fault) -> bool:
+        """Whether something lasts that cannot last beside it."""
+        others = [other for _, other in self._lasting if fault.lasts_s]
+        return any(other.alone or fault.alone or type(other) is type(fault) for other in others)
 
     def _pause(self) -> None:
         until = time.monotonic() + self.scene.dice.uniform(*PAUSE_S)
