@@ -43,6 +43,7 @@ lint: install  ## Style, types and layers
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/hadolint --config .hadolint.yaml docker/*.Dockerfile
 
 clean:  ## Remove the environment and caches; runs stay
 	rm -rf $(VENV) .venv-fairseq .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis *.egg-info build dist

@@ -1,5 +1,6 @@
 """The command `unsmooth`: exit code 0 if all is well, 1 if a job failed or was blocked, 2 if the request was wrong."""
 
+import errno
 import sys
 from importlib.metadata import version
 from typing import Annotated
@@ -53,6 +54,12 @@ def main() -> None:
         for message in error.messages:
             print(message, file=sys.stderr)
         sys.exit(error.exit_code)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        where = f" ({error.filename})" if error.filename else ""
+        print(f"{error.strerror}{where}. Free some, then run the same command again; it goes on.", file=sys.stderr)
+        sys.exit(1)
 
 
 if __name__ == "__main__":

@@ -189,6 +189,7 @@ def _publish(folder: JobFolder, job: Job, result: Result) -> Result:
     result = dataclasses.replace(result, attempt=max(folder.attempts(), default=0))
     prepare.spec(folder, job.spec)
     prepare.set_aside(folder, checkpoints=False)
+    prepare.clear_half_written(folder)
     result.save(folder.result)
     return result
 

@@ -50,7 +50,7 @@ class Options:
     limits_s: Mapping[str, float] = dataclasses.field(default_factory=dict)  # over those of the plan
     checkpoint_s: float = 30.0
     grace_s: float = 30.0
-    pause_scale: float = 1.0  # multiplies the pauses before retries
+    pause_scale: float = 1.0  # multiplies the pauses before a retry
     redo: agenda.Redo = dataclasses.field(default_factory=agenda.Redo)
     weights: Mapping[str, float] = dataclasses.field(default_factory=dict)  # expected seconds by job id
 
@@ -117,6 +117,7 @@ class Driver:
         self._stop_file = options.runs.absolute() / ".stop"
         self._stop_file.unlink(missing_ok=True)
         self._announced = 0
+        self._unheard = False
         self._states = {job.id: state.JobState(id=job.id, name=job.name) for job in self.agenda.jobs}
         self._vitals: dict[str, tuple[int, Vitals]] = {}
         self._earlier: dict[str, int] = {}  # attempts made before the job was handed out
@@ -251,10 +252,16 @@ class Driver:
         wanted = min(self.interrupts.count, 2)
         if wanted == self._announced:
             return
+        try:
+            aside = self._stop_file.with_name(".stop.new")
+            aside.write_text(("drain", "now")[wanted - 1], encoding="utf-8")
+            aside.replace(self._stop_file)
+        except OSError as error:  # a full disk: try again until it is heard
+            if not self._unheard:
+                self.watcher.note(f"Jobs cannot be told to stop yet: {self._stop_file}: {error.strerror}.")
+            self._unheard = True
+            return
         self._announced = wanted
-        aside = self._stop_file.with_name(".stop.new")
-        aside.write_text(("drain", "now")[wanted - 1], encoding="utf-8")
-        aside.replace(self._stop_file)
         gently = "Jobs write a checkpoint and stop; interrupt again to stop them at once."
         self.watcher.note(gently if wanted == 1 else "Jobs are stopped at once.")
 

@@ -5,6 +5,7 @@ import fcntl
 import os
 import socket
 from collections.abc import Iterator
+from io import FileIO
 from pathlib import Path
 
 from suite.errors import UsageError
@@ -21,16 +22,12 @@ def hold(runs: Path) -> Iterator[None]:
     """
     try:
         runs.mkdir(parents=True, exist_ok=True)
-        file = (runs / _NAME).open("a+", encoding="utf-8")
+        file = (runs / _NAME).open("ab", buffering=0)
     except OSError as error:
-        raise UsageError(
-            f"The runs folder {runs} cannot be written: {error.strerror}. Choose another one with --runs."
-        ) from error
+        raise _unwritable(runs, error) from error
     with file:
         _lock(file.fileno(), runs)
-        file.truncate(0)
-        file.write(f"process {os.getpid()} on {socket.gethostname()}\n")
-        file.flush()
+        _sign(file, runs)
         yield
 
 
@@ -46,6 +43,19 @@ def held(runs: Path) -> bool:
         except BlockingIOError:
             return True
     return False
+
+
+def _sign(file: FileIO, runs: Path) -> None:
+    """Say who holds the lock."""
+    try:
+        file.truncate(0)
+        file.write(f"process {os.getpid()} on {socket.gethostname()}\n".encode())
+    except OSError as error:
+        raise _unwritable(runs, error) from error
+
+
+def _unwritable(runs: Path, error: OSError) -> UsageError:
+    return UsageError(f"The runs folder {runs} cannot be written: {error.strerror}. Choose another one with --runs.")
 
 
 def _lock(descriptor: int, runs: Path) -> None:

@@ -16,6 +16,9 @@ from suite.running.order import Order
 from suite.running.runtimes import registry
 from suite.running.runtimes.runtime import Runtime
 
+_ASIDE = re.compile(r"\..+\.\d+")
+"""What a file is called until it is complete: `.result.json.4711`, with the writer's process id."""
+
 
 class PrepareError(UnsmoothError):
     """The folder cannot be made ready; nothing was started."""
@@ -115,6 +118,15 @@ def begin(
     launch.save(folder.attempt(number).launch)
     provenance.note_data(folder.attempt(number), order.spec, order.data_root)
     return launch
+
+
+def clear_half_written(folder: JobFolder) -> None:
+    """Remove files that were written aside by a process that died before it could rename them."""
+    attempts = [folder.attempt(number).root for number in folder.attempts()]
+    for place in (folder.root, folder.inputs, folder.checkpoints, *attempts):
+        for path in place.glob(".*.*"):
+            if _ASIDE.fullmatch(path.name):
+                path.unlink(missing_ok=True)
 
 
 def note_ending(folder: JobFolder, result: Result) -> None:

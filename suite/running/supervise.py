@@ -34,7 +34,8 @@ def supervise(folder: JobFolder, order: Order, *, devices: Sequence[int] = (), g
 
     A result of class `preempted` is returned and not published: the job was asked to stop, or another supervisor
     has taken it over. Given the same order again it goes on from its checkpoint. The same holds for a disk so full
-    that nothing can be published, and for `node_lost`: another node of the job's is gone, so it has to be placed anew.
+    that nothing can be published, after as many pauses as the order allows retries; and for `node_lost`: another node
+    of the job's is gone, so it has to be placed anew.
 
     Raises:
         PrepareError: the folder cannot be made ready.
@@ -48,10 +49,22 @@ def supervise(folder: JobFolder, order: Order, *, devices: Sequence[int] = (), g
     except OSError as error:
         if error.errno not in _NO_SPACE:
             raise
-        reason = f"The disk is full: {error.strerror} ({error.filename or folder.root})."
-        advice = retry.POLICIES["disk"].advice
-        attempt = max(folder.attempts(), default=0)
-        return Result(id=order.spec.id, attempt=attempt, status="failed", failure="disk", reason=reason, advice=advice)
+        result = _no_space(folder, order, error)
+    if order.retries and _pause(retry.POLICIES["disk"].pause_s * order.pause_scale, order):
+        return supervise(folder, dataclasses.replace(order, retries=order.retries - 1), devices=devices, gang=gang)
+    return result
+
+
+def _no_space(folder: JobFolder, order: Order, error: OSError) -> Result:
+    """What is returned, and cannot be published, where nothing can be written."""
+    return Result(
+        id=order.spec.id,
+        attempt=max(folder.attempts(), default=0),
+        status="failed",
+        failure="disk",
+        reason=f"The disk is full: {error.strerror} ({error.filename or folder.root}).",
+        advice=retry.POLICIES["disk"].advice,
+    )
 
 
 def _run(folder: JobFolder, order: Order, seat: _Seat) -> Result:
@@ -230,5 +243,6 @@ def _publish(folder: JobFolder, result: Result) -> Result:
     """Write result.json, unless a newer attempt has begun meanwhile."""
     if not _Claim(folder, result.attempt).holds():
         return _close(folder, result)
+    prepare.clear_half_written(folder)
     result.save(folder.result)
     return result

@@ -124,6 +124,12 @@ class FakeJob:
         (self.folder.root / "child.pid").write_text(str(child.pid))
         self.waits()
 
+    def leaves_a_daemon(self) -> None:
+        """Is well, and has a child that left its process group."""
+        child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], start_new_session=True)
+        (self.folder.root / "child.pid").write_text(str(child.pid))
+        self.ok()
+
     def tells_environment(self) -> None:
         self.output("ok", numbers={"environment": dict(os.environ), "cwd": str(Path.cwd()), "path": sys.path})
 

@@ -20,14 +20,15 @@ def free_port() -> int:
 class Server:
     """Kept in its own process group: killing it is what a power cut does."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, store: str | None = None) -> None:
         self.folder = folder
+        self.store = store or f"sqlite:///{folder / 'server.db'}"
         self.port = free_port()
         self.uri = f"http://127.0.0.1:{self.port}"
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        store = ["--backend-store-uri", f"sqlite:///{self.folder / 'server.db'}"]
+        store = ["--backend-store-uri", self.store]
         artifacts = ["--artifacts-destination", str(self.folder / "artifacts")]
         where = ["--host", "127.0.0.1", "--port", str(self.port), "--workers", "1"]
         quiet = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}

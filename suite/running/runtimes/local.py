@@ -41,6 +41,7 @@ class Local:
         process.signal(signal.SIGKILL if now else signal.SIGTERM)
 
     def ended(self, attempt: AttemptFolder, process: Process) -> Ending:
+        end_leftovers(attempt)  # children that left the job's process group
         return Ending(out_of_memory=oom_kills() > process.oom_kills_before)
 
     def sweep(self, attempt: AttemptFolder) -> list[str]:

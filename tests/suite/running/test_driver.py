@@ -196,6 +196,24 @@ def test_a_second_interrupt_stops_running_jobs_at_once(tmp_path: Path) -> None:
     assert asked == [None, "drain", "now"]
 
 
+def test_a_request_to_stop_that_cannot_be_written_is_written_as_soon_as_it_can(tmp_path: Path) -> None:
+    asked, full = [], tmp_path / ".stop.new"
+
+    def on_a_full_disk(order: Order) -> Result | str:
+        asked.append(order.stop_asked())
+        if len(asked) == 1:
+            full.symlink_to("/dev/full")
+            os.kill(os.getpid(), signal.SIGTERM)
+        if len(asked) == 3:
+            full.unlink()
+        return "busy" if len(asked) < 4 else Result(id=order.spec.id, attempt=1, status="failed", failure="preempted")
+
+    _, watcher = drive(tmp_path, some_jobs(1), FakeCluster(on_a_full_disk))
+    assert asked == [None, None, None, "drain"]
+    assert watcher.notes[0] == f"Jobs cannot be told to stop yet: {tmp_path / '.stop'}: No space left on device."
+    assert len(watcher.notes) == 2
+
+
 def test_signals_are_given_back_after_the_command() -> None:
     before = signal.getsignal(signal.SIGINT)
     with Interrupts():

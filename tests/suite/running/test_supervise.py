@@ -144,6 +144,12 @@ def test_no_process_of_the_job_is_left_when_it_has_ended(tmp_path: Path) -> None
     assert gone(int((folder.root / "child.pid").read_text()))
 
 
+def test_a_child_that_left_the_process_group_is_ended_with_the_job(tmp_path: Path) -> None:
+    folder, result = run(tmp_path, "leaves_a_daemon")
+    assert result.status == "ok"
+    assert gone(int((folder.root / "child.pid").read_text()))
+
+
 def test_a_supervisor_that_was_taken_over_ends_its_job_and_publishes_nothing(tmp_path: Path) -> None:
     wanted = spec("slow", "waits", "ok")
     folder = JobFolder(tmp_path / wanted.id)
@@ -172,6 +178,17 @@ def test_a_job_that_has_ended_is_not_run_again_by_a_late_supervisor(tmp_path: Pa
     folder, result = run(tmp_path, "ok")
     assert run(tmp_path, "ok") == (folder, result)
     assert folder.attempts() == [1]
+
+
+def test_files_that_a_killed_process_had_half_written_are_gone_when_the_job_has_ended(tmp_path: Path) -> None:
+    wanted = spec("killed", "ok")
+    folder = JobFolder(tmp_path)
+    half = [folder.root / ".result.json.4711", folder.attempt(1).root / ".output.json.4711"]
+    for path in half:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("{")
+    assert supervise(folder, order(wanted)).status == "ok"
+    assert not any(path.exists() for path in half)
 
 
 def test_a_folder_of_another_spec_is_refused(tmp_path: Path) -> None:
@@ -227,3 +244,10 @@ def test_a_full_disk_is_a_result_of_class_disk_even_if_nothing_can_be_written(tm
     result = supervise(JobFolder(tmp_path), order(wanted))
     assert (result.status, result.failure) == ("failed", "disk")
     assert "No space left on device" in (result.reason or "")
+
+
+def test_a_disk_that_is_freed_during_the_pause_costs_no_result(tmp_path: Path) -> None:
+    full = tmp_path / f".spec.json.{os.getpid()}"
+    full.symlink_to("/dev/full")
+    threading.Timer(0.2, full.unlink).start()
+    assert supervise(JobFolder(tmp_path), order(spec("ok"), pause_scale=0.01)).status == "ok"
