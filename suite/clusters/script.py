@@ -42,10 +42,11 @@ def render(site: Site, script: Script) -> str:
     Raises:
         UsageError: a path holds what an #SBATCH line cannot, or the templates are not there.
     """
-    bad = [path for path in (script.here, script.runs) if any(letter in str(path) for letter in "\n%")]
+    bad = [path for path in (script.here, script.runs) if any(letter in str(path) for letter in '\n%"\\')]
     if bad:
         raise UsageError(
-            f"SLURM cannot write logs below {bad[0]}: its path holds a % or a line break. Use another one."
+            f"SLURM cannot write logs below {bad[0]}: its path holds a %, a quote, a backslash or a"
+            " line break. Use another one."
         )
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),

@@ -95,7 +95,9 @@ def _arrays(asked: Asked, found: Site, planned: Script, path: Path) -> list[str]
     """Hand in array after array, each waiting for those of its upstream jobs, then what closes the run."""
     with lock.hold(asked.wanted.runs):
         left = single.orders(asked.jobs.jobs, asked.wanted)
-    gpus = {job.id: asked.wanted.gpus_per_job for job, _ in left}
+    if wide := [job.name for job, order in left if order.nodes > 1]:
+        raise UsageError(f'{wide[0]} asks for several nodes, which a job array does not give; use mode = "ray".')
+    gpus = {job.id: asked.wanted.gpus_per_job if job.gpus is None else job.gpus for job, _ in left}
     arrays = array.divide(left, gpus=gpus, largest=slurm.largest_array())
     assert planned.orders is not None
     array.write(arrays, planned.orders)

@@ -32,10 +32,11 @@ def main(orders: Path, first: int, task: int) -> int:
     """Carry out the orders of one array task; the worst exit code."""
     runs, stop_file = orders.absolute().parents[1], orders.absolute().with_name(f"{_task_name()}.stop")
     stop_file.unlink(missing_ok=True)
-    signal.signal(signal.SIGTERM, lambda *_: stop_file.write_text("drain", encoding="utf-8"))
+    before = signal.signal(signal.SIGTERM, lambda *_: stop_file.write_text("drain", encoding="utf-8"))
     line = orders.read_text(encoding="utf-8").splitlines()[first + task]
     given = [dataclasses.replace(Order.from_dict(order), stop_file=str(stop_file)) for order in json.loads(line)]
     codes = [_code(_carry_out(runs, order)) for order in given]
+    signal.signal(signal.SIGTERM, before)
     stop_file.unlink(missing_ok=True)
     return max(codes, key=[0, 1, EXIT_PREEMPTED].index)
 
