@@ -1,5 +1,7 @@
 """A global batch that cannot be dealt out is refused while nothing has been started."""
 
+import dataclasses
+
 import pytest
 
 from suite.errors import UsageError
@@ -41,3 +43,18 @@ def test_a_batch_that_divides_passes() -> None:
 
 def test_a_task_that_gives_every_process_the_whole_batch_is_not_divided() -> None:
     refuse(processes=3, select=("graph",))
+
+
+def test_an_entry_that_asks_for_its_own_gpus_and_nodes_is_divided_by_those() -> None:
+    wide = dataclasses.replace(PLAN.entries[0], gpus=4, nodes=3)
+    plan = dataclasses.replace(PLAN, entries=(wide,))
+    with pytest.raises(UsageError, match="is not divisible by 12 GPUs"):
+        division.refuse_uneven(plan, expand(plan, catalogue()), catalogue(), processes=1, gpus=0)
+
+
+def test_what_a_job_asks_for_leaves_its_id_alone() -> None:
+    wide = dataclasses.replace(PLAN, entries=(dataclasses.replace(PLAN.entries[0], gpus=4, nodes=3),))
+    alike = dataclasses.replace(PLAN, entries=PLAN.entries[:1])
+    found = expand(wide, catalogue())
+    assert [job.id for job in found] == [job.id for job in expand(alike, catalogue())]
+    assert found[0].devices(gpus=0, processes=1) == (12, 0)
