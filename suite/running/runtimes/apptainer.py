@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from jobs.contract import JobFolder, JobSpec, Launch
-from suite.running.runtimes import command, variables
+from suite.running.runtimes import command, interface, variables
 from suite.running.runtimes.container import DATA, JOB
 from suite.running.runtimes.imagefile import ImageFile, image
 
@@ -31,7 +31,8 @@ class Apptainer(ImageFile):
         ]
 
     def environment(self, spec: JobSpec, launch: Launch) -> dict[str, str]:
-        inside = variables.of_job(spec, devices=",".join(map(str, launch.devices)))
+        own = variables.of_job(spec, devices=",".join(map(str, launch.devices)))
+        inside = interface.variables(launch) | own
         client = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR") if name in os.environ}
         return client | {f"{_INSIDE}{name}": value for name, value in inside.items()}
 

@@ -5,7 +5,7 @@ import socket
 from typing import ClassVar
 
 from jobs.contract import JobFolder, JobSpec, Launch
-from suite.running.runtimes import command, variables
+from suite.running.runtimes import command, interface, variables
 from suite.running.runtimes.container import DATA, JOB
 from suite.running.runtimes.imagefile import ImageFile, image
 
@@ -35,7 +35,12 @@ class Pyxis(ImageFile):
     def environment(self, spec: JobSpec, launch: Launch) -> dict[str, str]:
         devices = ",".join(map(str, launch.devices))
         client = {name: os.environ[name] for name in _CLIENT if name in os.environ}
-        return client | variables.of_job(spec, devices=devices) | {"NVIDIA_VISIBLE_DEVICES": devices or "void"}
+        return (
+            client
+            | interface.variables(launch)
+            | variables.of_job(spec, devices=devices)
+            | {"NVIDIA_VISIBLE_DEVICES": devices or "void"}
+        )
 
 
 def _here() -> str:

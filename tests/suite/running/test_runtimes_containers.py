@@ -24,7 +24,7 @@ DIGEST = f"sha256:{'5' * 64}"
 LAUNCHES = {
     "one": Launch(attempt=1, environment="graph"),
     "gang": Launch(attempt=2, environment="graph", processes=2, devices=[0, 2], memory_bytes=2**33, data_root="/"),
-    "nodes": Launch(attempt=1, environment="graph", nodes=2, processes=4, rendezvous="10.0.0.1:29500"),
+    "nodes": Launch(attempt=1, environment="graph", nodes=2, processes=4, rendezvous="127.0.0.1:29500"),
 }
 
 
