@@ -188,15 +188,13 @@ class _Ray:
         self._daemons = [os.pidfd_open(pid) for pid in watched]
         self._tasks: dict[ray.ObjectRef[Any], _Task] = {}
         self._floor = Floor()
+        self._offered: tuple[str, ...] | None = None
         self._nodes: dict[str, Room] = {}
         self._counted_at = -math.inf
 
     def look_again(self) -> None:
         """Jobs are offered anew, the largest first; the nodes that are up are counted now and then."""
-        if time.monotonic() - self._counted_at > LOOK_S:
-            self._nodes = self._up()
-            self._floor.update(self._nodes)
-            self._counted_at = time.monotonic()
+        self._count()
         self._floor.look_again()
 
     def has_room(self, wish: Wish) -> bool:
@@ -210,14 +208,14 @@ class _Ray:
                 f"{wish.gpus} GPUs on each of {wish.nodes} nodes" if wish.nodes > 1 else f"{wish.gpus} GPUs on one node"
             )
             raise UsageError(f"A job asks for {nodes}; this Ray has {self._floor}.")
-        return self._floor.offer(wish, time.monotonic()) is not None
+        self._offered = self._floor.offer(wish, time.monotonic())
+        return self._offered is not None
 
     def submit(self, folder: JobFolder, order: Order, wish: Wish) -> None:
-        """Start `supervise(folder, order)` on the first of the nodes that the job gets."""
-        now = time.monotonic()
-        nodes = self._floor.offer(wish, now)
+        """Start `supervise(folder, order)` on the first of the nodes that the job was just offered."""
+        nodes = self._offered
         assert nodes is not None, "a job is submitted only where there is room"
-        each = self._floor.take(order.spec.id, nodes, wish, now)
+        each = self._floor.take(order.spec.id, nodes, wish, time.monotonic())
         task = _supervise.options(
             num_cpus=each.cpus,
             num_gpus=each.gpus,
@@ -231,6 +229,7 @@ class _Ray:
         ended, _ = ray.wait(list(self._tasks), num_returns=1, timeout=timeout_s)
         if ended:  # take whatever else has ended meanwhile
             ended, _ = ray.wait(list(self._tasks), num_returns=len(self._tasks), timeout=0)
+        self._count()
         lost = [reference for reference, task in self._tasks.items() if task.node not in self._nodes]
         return [
             *((self._tasks[reference].job_id, self._result(reference)) for reference in ended),
@@ -270,6 +269,12 @@ class _Ray:
         task = self._tasks.pop(reference)
         self._floor.release(task.job_id)
         return task
+
+    def _count(self) -> None:
+        if time.monotonic() - self._counted_at > LOOK_S:
+            self._nodes = self._up()
+            self._floor.update(self._nodes)
+            self._counted_at = time.monotonic()
 
     def _up(self) -> dict[str, Room]:
         return _up()
