@@ -13,7 +13,7 @@ from suite.running.order import Order
 from suite.running.runtimes import registry
 from suite.running.runtimes.process import Process
 from suite.running.runtimes.runtime import Runtime
-from suite.running.vitals import Vitals
+from suite.running.vitals import Overdue, Vitals
 
 LOG_BYTES = 256 * 2**20
 """Size of a log beyond which a job is stopped."""
@@ -181,7 +181,7 @@ def _watch(
     while not process.wait(order.poll_s):
         vitals.refresh()
         seen = classify.Seen(
-            overdue=vitals.overdue(limits_s),
+            overdue=vitals.overdue(limits_s) or _overgrown(claim),
             stopped=order.stop_asked() is not None or not claim.holds(),
             lost=gang is not None and gang.lost(),
         )
@@ -194,6 +194,14 @@ def _watch(
             break
     vitals.refresh()
     return seen
+
+
+def _overgrown(claim: _Claim) -> Overdue | None:
+    """Logs that would fill the disk."""
+    logs = claim.folder.attempt(claim.attempt).root.glob("log*.txt")
+    if sum(log.lstat().st_size for log in logs) <= LOG_BYTES:
+        return None
+    return Overdue(failure="error", reason=f"The job's log grew past {LOG_BYTES >> 20} MB, and the job was stopped.")
 
 
 def _stop(process: Process, runtime: Runtime, order: Order, claim: _Claim) -> None:

@@ -112,6 +112,11 @@ class FakeJob:
         self.train(2)
         time.sleep(600)
 
+    def floods(self) -> None:
+        """Prints without end."""
+        while True:
+            os.write(1, b"x" * 2**20)
+
     def never(self) -> None:
         """Never begins."""
         time.sleep(600)

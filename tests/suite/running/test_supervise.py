@@ -251,3 +251,9 @@ def test_a_disk_that_is_freed_during_the_pause_costs_no_result(tmp_path: Path) -
     full.symlink_to("/dev/full")
     threading.Timer(0.2, full.unlink).start()
     assert supervise(JobFolder(tmp_path), order(spec("ok"), pause_scale=0.01)).status == "ok"
+
+
+def test_a_log_without_end_is_cut_off(tmp_path: Path) -> None:
+    wanted = spec("floods")
+    result = supervise(JobFolder(tmp_path / wanted.id), order(wanted, retries=0))
+    assert (result.failure, result.reason) == ("error", "The job's log grew past 256 MB, and the job was stopped.")
