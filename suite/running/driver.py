@@ -2,20 +2,18 @@
 
 import dataclasses
 import math
-import signal
-import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from types import FrameType, TracebackType
-from typing import Any, Protocol, Self
+from typing import Protocol
 
 from jobs.contract import JobFolder, Result
 from suite import provenance
 from suite.errors import ClusterError
 from suite.planning.plan import Job
 from suite.running import agenda, retry, state
+from suite.running.interrupts import Interrupts
 from suite.running.order import Order
 from suite.running.placement import Wish
 from suite.running.vitals import Vitals
@@ -25,6 +23,9 @@ SHOW_S = 0.5
 
 RESTARTS = 5
 """How often in a row a cluster may be lost without a job having ended in between."""
+
+PATIENCE_S = 60.0
+"""Seconds that an existing Ray is given to bring back a node without which no job that is left can start."""
 
 STUCK_SHOWN = 5
 """How many of the jobs that cannot start are named."""
@@ -74,33 +75,6 @@ class Cluster(Protocol):
         """Whether it is gone, with all that ran on it."""
 
 
-class Interrupts:
-    """Counts SIGINT and SIGTERM while the block runs; in a thread other than the main one it counts nothing."""
-
-    def __init__(self) -> None:
-        self.count = 0
-        self._before: dict[signal.Signals, Any] = {}
-
-    def __enter__(self) -> Self:
-        self.listen()
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-
-    def listen(self) -> None:
-        """Take the signals (again: a library may have taken them since)."""
-        if threading.current_thread() is not threading.main_thread():
-            return
-        for number in (signal.SIGINT, signal.SIGTERM):
-            before = signal.signal(number, self._interrupted)
-            self._before.setdefault(number, before)
-
-    def _interrupted(self, number: int, frame: FrameType | None) -> None:
-        self.count += 1
-
-
 class Driver:
     """One command."""
 
@@ -123,6 +97,7 @@ class Driver:
         self._earlier: dict[str, int] = {}  # attempts made before the job was handed out
         self._reached: dict[str, int] = {}
         self._losses: dict[str, int] = {}
+        self._idle_since: float | None = None
         self._shown_at = 0.0
 
     def run(self, start: Callable[[Options], AbstractContextManager[Cluster]]) -> list[Result]:
@@ -165,11 +140,24 @@ class Driver:
             if not self.interrupts.count:
                 self._hand_out(cluster)
             if not self.agenda.running:
-                return
+                if self._in_vain():
+                    return
+                time.sleep(SHOW_S)
+                continue
+            self._idle_since = None
             for job_id, result in cluster.wait(SHOW_S):
                 self._settle(result) if result is not None else self._lose(self.agenda.running[job_id])
             if time.monotonic() - self._shown_at >= SHOW_S:
                 self._show()
+
+    def _in_vain(self) -> bool:
+        """Whether it is pointless, with nothing running, to wait for a node that may come back."""
+        if self.options.address is None or self.interrupts.count or not self.agenda.unfinished:
+            return True
+        if self._idle_since is None:
+            self._idle_since = time.monotonic()
+            self.watcher.note(f"No node has room for what is left; in {PATIENCE_S:g} s the command ends.")
+        return time.monotonic() - self._idle_since > PATIENCE_S
 
     def _hand_out(self, cluster: Cluster) -> None:
         limit = self.options.max_jobs or len(self.agenda.jobs)

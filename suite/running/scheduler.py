@@ -24,8 +24,9 @@ from jobs.contract import JobFolder, Result
 from suite.errors import ClusterError, UsageError
 from suite.planning.plan import Job
 from suite.running import lock, retry
-from suite.running.driver import Driver, Interrupts, Options
+from suite.running.driver import Driver, Options
 from suite.running.gang import follow
+from suite.running.interrupts import Interrupts
 from suite.running.order import Order
 from suite.running.placement import Floor, Room, Wish
 from suite.running.runtimes import registry

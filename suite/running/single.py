@@ -15,7 +15,8 @@ from pathlib import Path
 from jobs.contract import EXIT_PREEMPTED, JobFolder, Result
 from suite.planning.plan import Job
 from suite.running import agenda, state
-from suite.running.driver import Driver, Interrupts, Options
+from suite.running.driver import Driver, Options
+from suite.running.interrupts import Interrupts
 from suite.running.order import Order
 from suite.running.progress import Quiet
 from suite.running.supervise import supervise

@@ -104,6 +104,7 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
     kept = os.environ.get("UNSMOOTH_TEST_ENGINE")
     folder = Path(kept) if kept else Path(tempfile.mkdtemp(prefix="unsmooth-engine-"))  # short: it holds a socket
     folder.mkdir(exist_ok=True)
+    folder.chmod(0o755)  # one test asks the engine as another user
     programs = tmp_path_factory.mktemp("bin")
     (programs / "docker").symlink_to(_client())
     with pytest.MonkeyPatch.context() as patch:

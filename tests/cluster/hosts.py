@@ -146,6 +146,11 @@ class RayOnHosts:
         self.hosts.start(name, *python, *place, *words, log=log, environment=self.ENVIRONMENT)
         until(lambda: "Ray runtime started" in log.read_text(), limit_s=90)
 
+    def ends(self, name: str) -> None:
+        """Wait until a node that was cut off has noticed and ended."""
+        log = self.folder / f"ray-{name}.log"
+        until(lambda: "Remaining processes will be killed" in log.read_text(), limit_s=60)
+
 
 def until(holds: Callable[[], bool], *, limit_s: float = 60.0) -> None:
     """Wait until something holds."""

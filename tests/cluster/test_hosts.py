@@ -1,4 +1,4 @@
-"""Ray over three hosts: a job over two of them, a host cut off in the middle, and a head that dies and comes back."""
+"""Ray on a head and three hosts: a job over two of them, a host cut off meanwhile, a head that dies and comes back."""
 
 import json
 import os
@@ -31,12 +31,16 @@ variants: [softmax]
 
 
 class Cluster:
-    """Ray on three hosts of one core each, and a driver on the first."""
+    """Ray on a head, where drivers run, and three hosts of one core each."""
 
     def __init__(self, hosts: Hosts, folder: Path) -> None:
         self.hosts, self.folder = hosts, folder
         self.ray = RayOnHosts(hosts, folder)
         self.plan(10)
+
+    def start(self) -> None:
+        for name in self.hosts.names:
+            self.ray.start(name, cpus=int(name != "h0"))
 
     def plan(self, steps: int) -> None:
         (self.folder / "wide.yaml").write_text(PLAN.format(steps=steps))
@@ -47,6 +51,15 @@ class Cluster:
         environment = {**self.ray.ENVIRONMENT, "PYTHONPATH": str(ROOT), "XDG_CACHE_HOME": str(self.folder / "cache")}
         log = self.folder / f"{runs}.log"
         return self.hosts.start("h0", sys.executable, "-m", "suite.cli", *words, log=log, environment=environment)
+
+    def alone(self, runs: str) -> None:
+        """The plan in two processes of this machine, outside the hosts."""
+        words = ["run", "wide.yaml", "--runs", runs, "--processes", "2"]
+        environment = {
+            **os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "XDG_CACHE_HOME": str(self.folder / "c"),
+        }  # fmt: skip
+        command = [sys.executable, "-m", "suite.cli", *words]
+        subprocess.run(command, cwd=self.folder, env=environment, check=True, capture_output=True, timeout=180)
 
     def job(self, runs: str) -> JobFolder:
         return JobFolder(next((self.folder / runs).glob("[0-9a-f]*/spec.json")).parent)
@@ -62,10 +75,9 @@ class Cluster:
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     require(*net.PROGRAMS)
     folder = tmp_path_factory.mktemp("hosts")
-    with net.running(folder, 3) as hosts:
+    with net.running(folder, 4) as hosts:
         made = Cluster(hosts, folder)
-        for name in hosts.names:
-            made.ray.start(name, cpus=1)
+        made.start()
         yield made
 
 
@@ -80,29 +92,27 @@ def test_a_job_over_two_hosts_gives_the_numbers_of_one_host(cluster: Cluster) ->
     launch = Launch.load(cluster.job("two").attempt(1).launch)
     assert (launch.nodes, launch.processes) == (2, 1)
     assert (cluster.job("two").attempt(1).root / "log-1.txt").exists()
-    alone = [sys.executable, "-m", "suite.cli", "run", "wide.yaml", "--runs", "alone", "--processes", "2"]
-    subprocess.run(alone, cwd=cluster.folder, env=_environment(cluster), check=True, capture_output=True, timeout=180)
+    cluster.alone("alone")
     assert numbers(cluster.job("two")) == numbers(cluster.job("alone"))
 
 
-def test_a_host_cut_off_costs_the_attempt_and_not_the_result(cluster: Cluster) -> None:
+@pytest.mark.parametrize("rank", [1, 0])
+def test_a_host_cut_off_costs_the_attempt_and_not_the_result(cluster: Cluster, rank: int) -> None:
+    runs, alone = f"cut-{rank}", f"alone-{rank}"
     cluster.plan(400)
-    driver = cluster.run("--nodes", "2", runs="cut")
-    until(lambda: cluster.trains("cut", attempt=1, step=20), limit_s=120)
-    lost = _host_of_the_follower(cluster, "cut")
+    driver = cluster.run("--nodes", "2", runs=runs)
+    until(lambda: cluster.trains(runs, attempt=1, step=20), limit_s=120)
+    lost = _host(cluster, runs, rank)
     cluster.hosts.cut_off(lost)
-    try:
-        until(lambda: cluster.trains("cut", attempt=2, step=21), limit_s=120)
-    finally:
-        cluster.hosts.connect(lost)
-    assert driver.wait(240) == 0, (cluster.folder / "cut.log").read_text()
-    job = cluster.job("cut")
+    cluster.ray.ends(lost)
+    cluster.hosts.connect(lost)
+    cluster.ray.start(lost, cpus=1)
+    assert driver.wait(240) == 0, (cluster.folder / f"{runs}.log").read_text()
+    job = cluster.job(runs)
     assert "node_lost" in (job.attempt(1).root / "ending.json").read_text()
     assert Result.load(job.result).attempt > 1
-    alone = [sys.executable, "-m", "suite.cli", "run", "wide.yaml", "--runs", "alone", "--processes", "2"]
-    subprocess.run(alone, cwd=cluster.folder, env=_environment(cluster), check=True, capture_output=True, timeout=180)
-    alone_job = JobFolder(cluster.folder / "alone" / job.root.name)
-    assert numbers(job) == numbers(alone_job)
+    cluster.alone(alone)
+    assert numbers(job) == numbers(cluster.job(alone))
 
 
 def test_when_the_head_dies_and_comes_back_the_same_command_completes_the_plan(cluster: Cluster) -> None:
@@ -112,21 +122,16 @@ def test_when_the_head_dies_and_comes_back_the_same_command_completes_the_plan(c
     for name in cluster.hosts.names:  # who has lost the head ends too
         cluster.hosts.reboot(name)
     driver.wait(30)
-    for name in cluster.hosts.names:
-        cluster.ray.start(name, cpus=1)
+    cluster.start()
     assert cluster.run(runs="head").wait(180) == 0, (cluster.folder / "head.log").read_text()
     assert cluster.job("head").attempts() == [1, 2]
     assert numbers(cluster.job("head"))
 
 
-def _environment(cluster: Cluster) -> dict[str, str]:
-    return {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "XDG_CACHE_HOME": str(cluster.folder / "c")}
-
-
-def _host_of_the_follower(cluster: Cluster, runs: str) -> str:
-    """The host on which the second node of the job runs; it must not be the head's, where the driver is."""
-    for name in cluster.hosts.names[1:]:
+def _host(cluster: Cluster, runs: str, rank: int) -> str:
+    """Where the job's node of that rank runs."""
+    for name in cluster.hosts.names:
         running = subprocess.run(cluster.hosts.inside(name, "ps", "-eo", "args"), capture_output=True, text=True)
-        if "--node-rank=1" in running.stdout and f"/{runs}/" in running.stdout:
+        if f"--node-rank={rank}" in running.stdout and f"/{runs}/" in running.stdout:
             return name
-    raise AssertionError("no host but the head's has the second node")
+    raise AssertionError(f"no host has node {rank} of the job")

@@ -13,8 +13,9 @@ import pytest
 from jobs.contract import JobFolder, Result
 from suite.errors import ClusterError
 from suite.planning.plan import Job
-from suite.running import retry
-from suite.running.driver import RESTARTS, SHOW_S, Driver, Interrupts, Options
+from suite.running import driver, retry
+from suite.running.driver import RESTARTS, SHOW_S, Driver, Options
+from suite.running.interrupts import Interrupts
 from suite.running.order import Order
 from suite.running.placement import Wish
 from suite.running.state import JobState
@@ -72,8 +73,7 @@ def ok(order: Order) -> Result:
 def drive(runs: Path, jobs: list[Job], cluster: FakeCluster, **options: Any) -> tuple[list[Result], Remembers]:
     watcher = Remembers()
     with Interrupts() as interrupts:
-        driver = Driver(jobs, Options(runs=runs, **options), watcher, interrupts)
-        return driver.run(cluster), watcher
+        return Driver(jobs, Options(runs=runs, **options), watcher, interrupts).run(cluster), watcher
 
 
 def some_jobs(count: int) -> list[Job]:
@@ -149,6 +149,24 @@ def test_jobs_that_no_node_has_room_for_end_the_command_and_are_named(tmp_path: 
     jobs = some_jobs(1)
     with pytest.raises(ClusterError, match=rf"{jobs[0].id}\) finds no node .* run the same command again"):
         drive(tmp_path, jobs, FakeCluster(ok, cpus=0))
+
+
+def test_an_existing_cluster_is_given_time_to_bring_a_node_back(tmp_path: Path) -> None:
+    class Returns(FakeCluster):
+        def look_again(self) -> None:
+            looks.append(1)
+            self.cpus = int(len(looks) > 1)
+
+    looks: list[int] = []
+    results, watcher = drive(tmp_path, some_jobs(1), Returns(ok), address="10.0.0.1:6379")
+    assert results[0].status == "ok"
+    assert "No node has room" in watcher.notes[0]
+
+
+def test_an_existing_cluster_is_not_waited_for_without_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(driver, "PATIENCE_S", 0.1)
+    with pytest.raises(ClusterError, match="none of them can start"):
+        drive(tmp_path, some_jobs(1), FakeCluster(ok, cpus=0), address="10.0.0.1:6379")
 
 
 def test_jobs_below_an_upstream_job_that_another_stopped_end_the_command_and_are_named(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from fairseq.optim import lr_scheduler
 from fairseq_cli import preprocess, train
 from omegaconf import OmegaConf
 
-from jobs.contract import JobFolder
+from jobs.contract import JobFolder, Launch
 from jobs.data import text
 from jobs.errors import JobError
 from jobs.fairseq import arguments, binary, score
@@ -94,7 +94,7 @@ def course(tmp_path: Path, **changes: Any) -> Course:
     job = tiny.spec("language", engine="fairseq", **changes)
     run = SimpleNamespace(
         spec=job,
-        launch=SimpleNamespace(processes=1, micro_batch=None, workers=0, variant_file=None),
+        launch=Launch(attempt=1),
         folder=JobFolder(tmp_path),
         stop=Stop(),
     )
