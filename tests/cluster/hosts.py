@@ -147,7 +147,7 @@ class RayOnHosts:
         until(lambda: "Ray runtime started" in log.read_text(), limit_s=90)
 
     def ends(self, name: str) -> None:
-        """Wait until a node that was cut off has noticed and ended."""
+        """Wait until a node has learnt, connected again, that it was given up, and has ended."""
         log = self.folder / f"ray-{name}.log"
         until(lambda: "Remaining processes will be killed" in log.read_text(), limit_s=60)
 

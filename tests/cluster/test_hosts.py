@@ -104,8 +104,11 @@ def test_a_host_cut_off_costs_the_attempt_and_not_the_result(cluster: Cluster, r
     until(lambda: cluster.trains(runs, attempt=1, step=20), limit_s=120)
     lost = _host(cluster, runs, rank)
     cluster.hosts.cut_off(lost)
+    try:
+        until(lambda: cluster.trains(runs, attempt=2, step=21), limit_s=120)
+    finally:
+        cluster.hosts.connect(lost)
     cluster.ray.ends(lost)
-    cluster.hosts.connect(lost)
     cluster.ray.start(lost, cpus=1)
     assert driver.wait(240) == 0, (cluster.folder / f"{runs}.log").read_text()
     job = cluster.job(runs)
