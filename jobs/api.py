@@ -27,6 +27,7 @@ class Layer:
     width: int  # channels C
     heads: int  # H; 1 in a graph network
     causal: bool  # whether token i may see tokens 0..i only
+    graph: bool = False  # whether tokens are the nodes of a graph and A its adjacency or attention over its edges
 
 
 class Smoothing(Protocol):
@@ -59,6 +60,14 @@ class Smoothing(Protocol):
         """A itself, (..., N, N); only for variants that declare the need."""
         ...
 
+    def drop_edges(self, p: float) -> "Smoothing":
+        """The site without each edge that is dropped, with probability `p`; on a graph only."""
+        ...
+
+    def linked(self) -> Tensor:
+        """(N, N) bool, N^2 bytes: where A may differ from 0, loops included; on a graph only."""
+        ...
+
 
 class Variant(nn.Module):
     """One mitigation, one instance per layer. This base class is the baseline: it changes nothing.
@@ -82,6 +91,9 @@ class Variant(nn.Module):
         """None, or the reason (a sentence) why this variant does not apply to such a layer."""
         return None
 
+    def begin(self, queries: Sequence[Tensor]) -> None:
+        """Called once the host's weights are drawn; `queries` (weights and bias, none on a graph) make q from x."""
+
     def enter(self, x: Tensor) -> Tensor:
         """What each host norm receives, (..., 1, N, C) in and out."""
         return x
@@ -96,6 +108,14 @@ class Variant(nn.Module):
 
     def refine(self, y: Tensor, a: Smoothing) -> Tensor:
         """The branch after its output projection, (..., 1, N, C) in and out."""
+        return y
+
+    def feed(self, y: Tensor) -> Tensor:
+        """The feed-forward branch where the host has one, (..., 1, N, C) in and out."""
+        return y
+
+    def leave(self, y: Tensor, x: Tensor, memory: dict[str, Tensor]) -> Tensor:
+        """What the layer hands on, given its output `y` and its input `x`, (..., 1, N, C) all."""
         return y
 
     def penalty(self, x: Tensor) -> Tensor:

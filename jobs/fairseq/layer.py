@@ -99,10 +99,13 @@ class VariantLayer(TransformerDecoderLayerBase):
         return self.self_attn.variant
 
     def plant(self, variant: Variant) -> None:
-        """Put the variant in place: at the attention, and before both norms if it changes what enters them."""
+        """Put the variant in place: at the attention, before both norms and after the feed-forward branch."""
         self.self_attn.variant = variant
+        variant.begin([part.data for part in self.self_attn.q_proj.parameters()])
         for norm in (self.self_attn_layer_norm, self.final_layer_norm):
             listen(norm, variant)
+        if type(variant).feed is not Variant.feed:
+            self.fc2.register_forward_hook(lambda _, inputs, y: to_host(variant.feed(from_host(y))))
 
     def build_self_attention(self, embed_dim: int, cfg: Any, **options: bool) -> SelfAttention:
         if any(options.values()):
@@ -137,7 +140,7 @@ class VariantLayer(TransformerDecoderLayerBase):
         self, x: Tensor, incremental_state: Any, mask: Tensor | None, padding: Tensor | None, *kept: Tensor | None
     ) -> Any:
         """fairseq's forward pass of this layer: x, the penalty and what is kept; called again to recompute."""
-        memory = recall(self.variant, kept)
+        memory, first = recall(self.variant, kept), x
         self.self_attn.memory = memory
         try:
             x, _, _ = super().forward(
@@ -145,7 +148,8 @@ class VariantLayer(TransformerDecoderLayerBase):
             )
         finally:
             self.self_attn.memory = None
-        return x, self.variant.penalty(from_host(x)), *retain(self.variant, memory)
+        y = self.variant.leave(from_host(x), from_host(first), memory)
+        return to_host(y), self.variant.penalty(y), *retain(self.variant, memory)
 
 
 def listen(norm: nn.Module, variant: Variant) -> None:

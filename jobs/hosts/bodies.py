@@ -3,10 +3,20 @@
 from collections.abc import Mapping
 
 from jobs.hosts.appnp import APPNP
+from jobs.hosts.dagnn import DAGNN
 from jobs.hosts.gat import GAT
 from jobs.hosts.gcn import GCN
 from jobs.hosts.gcnii import GCNII
 from jobs.hosts.gnn import Block
+from jobs.hosts.gprgnn import GPRGNN
 from jobs.hosts.sgc import SGC
 
-BODIES: Mapping[str, type[Block]] = {"gcn": GCN, "gat": GAT, "sgc": SGC, "gcnii": GCNII, "appnp": APPNP}
+BODIES: Mapping[str, type[Block]] = {
+    "gcn": GCN,
+    "gat": GAT,
+    "sgc": SGC,
+    "gcnii": GCNII,
+    "appnp": APPNP,
+    "dagnn": DAGNN,
+    "gprgnn": GPRGNN,
+}

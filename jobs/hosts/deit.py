@@ -1,7 +1,7 @@
 """timm's vision transformer with the variant in every attention; names, weights and initialisation stay timm's own.
 
     x <- x + refine(proj(mix(A, V)))        A = softmax(q k^T / sqrt(D)), from norm1(enter(x))
-    x <- x + mlp(norm2(enter(x)))
+    x <- x + feed(mlp(norm2(enter(x))))
 
 Source: Touvron et al., "Training data-efficient image transformers & distillation through attention", ICML 2021;
 Wightman, PyTorch Image Models. timm builds and initialises the whole network before the first variant exists, so
@@ -22,7 +22,7 @@ from timm.models import vision_transformer as vit
 from torch import Tensor, nn
 
 from jobs.api import Layer, Plug, Variant
-from jobs.hosts.stack import Kept, Stack, recall, retain
+from jobs.hosts.stack import Stack, recall, retain
 from jobs.operators.attention import Attention as Smoothing
 
 _FAMILIES = {"deit", "vision_transformer"}
@@ -35,9 +35,9 @@ class Attention(Plain):
     variant: Variant
 
     def forward(  # type: ignore[override]  # called by Block, not by timm
-        self, x_BNC: Tensor, *kept: Tensor | None
-    ) -> tuple[Tensor, Kept]:
-        """(B, N, C) in and out, and the kept tensors."""
+        self, x_BNC: Tensor, memory: dict[str, Tensor]
+    ) -> Tensor:
+        """(B, N, C) in and out."""
         x = x_BNC[:, None]
         qkv = self.qkv(x_BNC).unflatten(-1, (3, self.num_heads, self.head_dim))
         q_BHND, k_BHND, v_BHND = qkv.permute(2, 0, 3, 1, 4).unbind(0)
@@ -45,11 +45,17 @@ class Attention(Plain):
             self.q_norm(q_BHND),
             self.k_norm(k_BHND),
             x=x,
-            memory=recall(self.variant, kept),
+            memory=memory,
             dropout=self.attn_drop.p if self.training else 0.0,
         )
-        y = self.variant(a, v_BHND, self._project)
-        return y[:, 0], retain(self.variant, a.memory)
+        y: Tensor = self.variant(a, v_BHND, self._project)
+        return y[:, 0]
+
+    def plant(self, variant: Variant) -> None:
+        """Put the variant in place, once the weights are drawn."""
+        self.variant = variant
+        queries = slice(0, self.num_heads * self.head_dim)
+        variant.begin([part.data[queries] for part in self.qkv.parameters()])
 
     def _project(self, mixed_BHND: Tensor) -> Tensor:
         """Heads side by side, then the output projection: (B, 1, N, C)."""
@@ -70,10 +76,13 @@ class Block(vit.Block):
     def forward(  # type: ignore[override]  # called by Stack, not by timm
         self, x: Tensor, context: None, *kept: Tensor | None
     ) -> tuple[Tensor | None, ...]:
-        y, kept = self.attn(self.norm1(enter(self.variant, x)), *kept)
-        x = x + self.drop_path1(self.ls1(y))
-        x = x + self.drop_path2(self.ls2(self.mlp(self.norm2(enter(self.variant, x)))))
-        return x, self.variant.penalty(x[:, None]), *kept
+        variant, first = self.variant, x
+        memory = recall(variant, kept)
+        x = x + self.drop_path1(self.ls1(self.attn(self.norm1(enter(variant, x)), memory)))
+        y = self.mlp(self.norm2(enter(variant, x)))
+        x = x + self.drop_path2(self.ls2(variant.feed(y[:, None])[:, 0]))
+        x = variant.leave(x[:, None], first[:, None], memory)
+        return x[:, 0], variant.penalty(x), *retain(variant, memory)
 
 
 class DeiT(vit.VisionTransformer):
@@ -85,7 +94,7 @@ class DeiT(vit.VisionTransformer):
         blocks: list[Any] = list(built.blocks)
         for index, block in enumerate(blocks):
             layer = Layer(index, len(blocks), built.embed_dim, block.attn.num_heads, causal=False)
-            block.attn.variant = plug(layer)
+            block.attn.plant(plug(layer))
         self.blocks = Stack(*blocks)
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:  # type: ignore[override]  # logits and penalty

@@ -10,6 +10,7 @@ Shapes: N nodes, F features, C channels, H heads, D = C / H; hidden states are (
 
 import dataclasses
 from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
 from typing import ClassVar
 
 import torch
@@ -50,11 +51,23 @@ class Shape:
     lam: float = 0.5
 
 
+class Last(nn.Module):
+    """What the output map reads of the states, (1, N, C) each, the first block's input in front: the last one."""
+
+    def __init__(self, shape: Shape) -> None:
+        super().__init__()
+
+    def forward(self, states: Sequence[Tensor]) -> Tensor:
+        return states[-1]
+
+
 class Block(nn.Module, ABC):
     """One layer of a body, its variant at `variant`: values in, smoothing, projection, activation."""
 
     linear_entrance: ClassVar[bool] = False
     """Whether the map into the first block is linear without a bias; otherwise affine and rectified."""
+    readout: ClassVar[Callable[[Shape], nn.Module]] = Last
+    """Makes of the states what the output map reads."""
 
     def __init__(self, layer: Layer, shape: Shape, plug: Plug) -> None:
         super().__init__()
@@ -64,10 +77,11 @@ class Block(nn.Module, ABC):
 
     def forward(self, x: Tensor, around: Surroundings, *kept: Tensor | None) -> tuple[Tensor | None, ...]:
         edges, first = around
-        x = self.variant.enter(self.thin(x))
-        v, a = self.operands(x, edges, recall(self.variant, kept))
+        memory = recall(self.variant, kept)
+        v, a = self.operands(self.variant.enter(self.thin(x)), edges, memory)
         y = self.activate(self.variant(a, v, lambda mixed: self.project(mixed, first)))
-        return y, self.variant.penalty(y), *retain(self.variant, a.memory)
+        y = self.variant.leave(y, x, memory)
+        return y, self.variant.penalty(y), *retain(self.variant, memory)
 
     def fill(self) -> None:
         """Make this block's own parameters."""
@@ -95,16 +109,18 @@ class NodeClassifier(nn.Module):
         super().__init__()
         self.linear_entrance = block.linear_entrance
         self.enter = affine(shape.features, shape.width, bias=not block.linear_entrance)
-        layers = [Layer(i, shape.depth, shape.width, shape.heads, causal=False) for i in range(shape.depth)]
+        layers = [Layer(i, shape.depth, shape.width, shape.heads, causal=False, graph=True) for i in range(shape.depth)]
         self.convolutions = Stack(*(block(layer, shape, plug) for layer in layers))
+        self.read = block.readout(shape)
         self.dropout = Dropout(shape.dropout)
         self.leave = affine(shape.width, shape.classes)
 
     def forward(self, features: Features, edges: Edges) -> tuple[Tensor, Tensor]:
         x = self._lift(features)
         x = x if self.linear_entrance else torch.relu(x)
-        x, penalty = self.convolutions(x[None], (edges, x[None]))
-        return self.leave(self.dropout(x[0])), penalty
+        states, penalty = self.convolutions.outputs(x[None], (edges, x[None]), range(len(self.convolutions)))
+        read = self.read([x[None], *states])
+        return self.leave(self.dropout(read[0])), penalty
 
     def _lift(self, features: Features) -> Tensor:
         """The entrance map after dropout: (N, C)."""

@@ -91,6 +91,7 @@ class SelfAttention(nn.Module):
         self.q_proj, self.k_proj = _linear(shape.width, shape.width), _linear(shape.width, narrow)
         self.v_proj, self.o_proj = _linear(shape.width, narrow), _linear(shape.width, shape.width, ends=shape.depth)
         self.variant: Variant = plug(layer)
+        self.variant.begin([self.q_proj.weight.data])
 
     def forward(self, x: Tensor, by: Turns, memory: dict[str, Tensor]) -> Tensor:
         q_BHND = rotate(self._split(self.q_proj(x), self.heads), by)
@@ -146,10 +147,12 @@ class DecoderLayer(nn.Module):
         return self.self_attn.variant
 
     def forward(self, x: Tensor, by: Turns, *kept: Tensor | None) -> tuple[Tensor | None, ...]:
-        memory = recall(self.variant, kept)
-        x = x + self.dropout(self.self_attn(self.input_layernorm(self.variant.enter(x)), by, memory))
-        x = x + self.dropout(self.mlp(self.post_attention_layernorm(self.variant.enter(x))))
-        return x, self.variant.penalty(x), *retain(self.variant, memory)
+        variant, first = self.variant, x
+        memory = recall(variant, kept)
+        x = x + self.dropout(self.self_attn(self.input_layernorm(variant.enter(x)), by, memory))
+        x = x + self.dropout(variant.feed(self.mlp(self.post_attention_layernorm(variant.enter(x)))))
+        x = variant.leave(x, first, memory)
+        return x, variant.penalty(x), *retain(variant, memory)
 
 
 class Decoder(WordDecoder):

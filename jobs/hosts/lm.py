@@ -85,6 +85,7 @@ class SelfAttention(nn.Module):
         nn.init.xavier_uniform_(self.out_proj.weight)
         nn.init.zeros_(self.out_proj.bias)
         self.variant: Variant = plug(layer)
+        self.variant.begin([part.data for part in self.q_proj.parameters()])
 
     def forward(self, x: Tensor, memory: dict[str, Tensor]) -> Tensor:
         q_BHND, k_BHND, v_BHND = (self._split(part(x)) for part in (self.q_proj, self.k_proj, self.v_proj))
@@ -120,14 +121,14 @@ class DecoderLayer(nn.Module):
         return self.self_attn.variant
 
     def forward(self, x: Tensor, context: None, *kept: Tensor | None) -> tuple[Tensor | None, ...]:
-        memory = recall(self.variant, kept)
+        memory, first = recall(self.variant, kept), x
         x = self._add(x, self.self_attn_layer_norm, functools.partial(self.self_attn, memory=memory))
         x = self._add(x, self.final_layer_norm, self._feed)
+        x = self.variant.leave(x, first, memory)
         return x, self.variant.penalty(x), *retain(self.variant, memory)
 
     def _feed(self, x: Tensor) -> Tensor:
-        y: Tensor = self.fc2(self.activation_dropout(torch.relu(self.fc1(x))))
-        return y
+        return self.variant.feed(self.fc2(self.activation_dropout(torch.relu(self.fc1(x)))))
 
     def _add(self, x: Tensor, norm: nn.LayerNorm, branch: Map) -> Tensor:
         """x plus its branch; every norm receives what the variant's `enter` makes of its input."""

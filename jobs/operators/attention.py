@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad, scaled_dot_product_attention
 
-from jobs.errors import expect_declared
+from jobs.errors import VariantError, expect_declared
 
 _HIDDEN = 100.0
 """In an extra channel q gets _HIDDEN and a hidden k -_HIDDEN / scale: a logit of -10,000, exactly 0 after softmax."""
@@ -87,6 +87,12 @@ class Attention:
             allowed = allowed & self.visible[:, None, None, :]
         weights = logits.masked_fill(~allowed, -torch.inf).softmax(-1)
         return weights.masked_fill(~allowed.any(-1, keepdim=True), 0.0)
+
+    def drop_edges(self, p: float) -> "Attention":
+        raise VariantError("Attention between all tokens has no edges to drop; skip layers that are not `layer.graph`.")
+
+    def linked(self) -> Tensor:
+        raise VariantError("Attention between all tokens has no edges; skip layers that are not `layer.graph`.")
 
     def _fused(self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
         return scaled_dot_product_attention(

@@ -66,6 +66,12 @@ class EdgeAttention:
         """The same site with the edges where `keep` (E,) is True."""
         return EdgeAttention(self.edges.keep(keep), self.scores, x=self.x, memory=self.memory, thin=self.thin)
 
+    def drop_edges(self, p: float) -> "EdgeAttention":
+        return self.with_edges(self.edges.survivors(p))
+
+    def linked(self) -> Tensor:
+        return self.edges.linked()
+
     def mean(self, v: Tensor) -> Tensor:
         return mean_over_nodes(v)
 

@@ -78,6 +78,17 @@ class Edges:
         total.index_add_(0, self.components, self.degree)
         return (self.degree / total[self.components]).sqrt()[:, None]
 
+    def linked(self) -> Tensor:
+        """(N, N) bool: whether there is an edge from the node across to the one down; every node has a loop."""
+        sources, targets = self.looped
+        found = torch.zeros(self.nodes, self.nodes, dtype=torch.bool, device=self.index.device)
+        found[targets, sources] = True
+        return found
+
+    def survivors(self, p: float) -> Tensor:
+        """(E,) bool: False for each edge that is dropped, with probability `p` (global random stream)."""
+        return torch.rand(self.index.shape[1], device=self.index.device) >= p
+
     def settled(self) -> "Edges":
         """These edges with everything that follows from them computed, so that no forward pass (or compiler) has to."""
         _ = self.matrix.ready, self.consensus_direction
@@ -111,6 +122,12 @@ class Propagation:
     def with_edges(self, keep: Tensor) -> "Propagation":
         """The same site with the edges where `keep` (E,) is True."""
         return Propagation(self.edges.keep(keep), x=self.x, memory=self.memory)
+
+    def drop_edges(self, p: float) -> "Propagation":
+        return self.with_edges(self.edges.survivors(p))
+
+    def linked(self) -> Tensor:
+        return self.edges.linked()
 
     def mean(self, v: Tensor) -> Tensor:
         return mean_over_nodes(v)

@@ -20,9 +20,9 @@ _BINARY = ("minesweeper", "tolokers", "questions")
 
 _APPLIES = {
     "heads": ("model", ("gat",)),
-    "alpha": ("model", ("gcnii", "appnp")),
+    "alpha": ("model", ("gcnii", "appnp", "gprgnn")),
     "lam": ("model", ("gcnii",)),
-    "normalisation": ("model", ("gcn", "sgc", "gcnii", "appnp")),
+    "normalisation": ("model", ("gcn", "sgc", "gcnii", "appnp", "dagnn", "gprgnn")),
     "clusters": ("sampling", ("cluster",)),
     "hops": ("sampling", ("neighbour",)),
     "fanout": ("sampling", ("neighbour",)),
@@ -34,8 +34,8 @@ class Graph(Task):
     """A graph network of `depth` blocks between two linear maps, on one graph.
 
     Args:
-        model: the body: gcn, gat, sgc, gcnii or appnp.
-        depth: blocks, >= 1 (for sgc and appnp: propagations).
+        model: the body: gcn, gat, sgc, gcnii, appnp, dagnn or gprgnn.
+        depth: blocks, >= 1 (for sgc, appnp, dagnn and gprgnn: propagations).
         width: hidden channels.
         dropout: probability in [0, 1), before every linear map, and of GAT's attention.
         lr: Adam's learning rate.
@@ -45,7 +45,7 @@ class Graph(Task):
         features: published (rows with sum 1 for word counts, otherwise raw), row or raw.
         patience: validations, one an epoch, without a better validation loss before stopping; 0 means never.
         heads: attention heads of gat; they share the width.
-        alpha: share of the first block's input in every block of gcnii and appnp, in [0, 1].
+        alpha: share of the first block's input in every block of gcnii and appnp (gprgnn: at first), in [0, 1].
         lam: how slowly gcnii's linear maps tend to the identity, > 0.
         sampling: none (full batch), cluster or neighbour; evaluation always sees the whole graph.
         clusters: into how many runs of neighbouring nodes cluster sampling cuts the graph; a step takes global_batch.
@@ -88,7 +88,7 @@ class Graph(Task):
     def __init__(
         self,
         *,
-        model: Literal["gcn", "gat", "sgc", "gcnii", "appnp"] = "gcn",
+        model: Literal["gcn", "gat", "sgc", "gcnii", "appnp", "dagnn", "gprgnn"] = "gcn",
         depth: int = 2,
         width: int = 64,
         dropout: float = 0.6,

@@ -44,7 +44,7 @@ def trainer(folder: Path, task: Graph, stop: Stop | None = None, **changes: Any)
         ({"depth": 0}, "depth must be >= 1, got 0."),
         ({"dropout": 1.0}, r"dropout must be in \[0, 1\), got 1.0."),
         ({"model": "gcnii", "alpha": 2.0}, r"alpha must be in \[0, 1\], got 2.0."),
-        ({"alpha": 0.2}, "alpha has no effect with model gcn; leave it out, or use gcnii or appnp."),
+        ({"alpha": 0.2}, "alpha has no effect with model gcn; leave it out, or use gcnii or appnp or gprgnn."),
         ({"model": "gat", "normalisation": "row"}, "normalisation has no effect with model gat"),
         ({"fanout": 3}, "fanout has no effect with sampling none; leave it out, or use neighbour."),
         ({"convolution_decay": "small"}, "convolution_decay must be null or a number >= 0, got 'small'."),

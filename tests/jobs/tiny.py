@@ -52,6 +52,8 @@ HOSTS = SETTINGS | {
             ("sgc", {"model": "sgc"}, 1),
             ("gcnii", {"model": "gcnii"}, 1),
             ("appnp", {"model": "appnp"}, 1),
+            ("dagnn", {"model": "dagnn"}, 1),
+            ("gprgnn", {"model": "gprgnn"}, 1),
             ("sampled", {"sampling": "neighbour", "fanout": 3}, 4),
         )
     },

@@ -73,7 +73,26 @@ def appnp(model: NodeClassifier, x: Tensor) -> Tensor:
     return model.leave(APPNP(K=DEPTH, alpha=SHAPE.alpha)(model.enter(x).relu(), INDEX))
 
 
-THEIRS = {"gcn": gcn, "gat": gat, "sgc": sgc, "gcnii": gcnii, "appnp": appnp}
+def hops(x: Tensor) -> list[Tensor]:
+    """x and what 1, 2, ... DEPTH propagations make of it."""
+    states = [x]
+    for _ in range(DEPTH):
+        states.append(APPNP(K=1, alpha=0.0)(states[-1], INDEX))
+    return states
+
+
+def dagnn(model: NodeClassifier, x: Tensor) -> Tensor:
+    stacked = torch.stack(hops(model.enter(x).relu()), 1)
+    return model.leave((model.read.score(stacked).sigmoid().mT @ stacked).squeeze(1))
+
+
+def gprgnn(model: NodeClassifier, x: Tensor) -> Tensor:
+    return model.leave(torch.einsum("k,knc->nc", model.read.gamma, torch.stack(hops(model.enter(x).relu()))))
+
+
+THEIRS = {
+    "gcn": gcn, "gat": gat, "sgc": sgc, "gcnii": gcnii, "appnp": appnp, "dagnn": dagnn, "gprgnn": gprgnn,
+}  # fmt: skip
 
 
 def test_every_body_has_a_counterpart_here() -> None:
@@ -90,6 +109,16 @@ def test_the_baseline_is_the_stock_network(body: str) -> None:
     ours, theirs = (torch.autograd.grad((y * weights).sum(), x)[0] for y in (found, expected))
     torch.testing.assert_close(ours, theirs)
     assert penalty == 0
+
+
+def test_a_generalised_page_rank_starts_from_personalised_page_rank() -> None:
+    """Before training, GPRGNN is APPNP, whose teleport gives its first state the weights of all hops' rest."""
+    torch.manual_seed(0)
+    ours = NodeClassifier(SHAPE, BODIES["gprgnn"], Variant).double()
+    theirs = NodeClassifier(SHAPE, BODIES["appnp"], Variant).double()
+    theirs.load_state_dict({name: value for name, value in ours.state_dict().items() if "gamma" not in name})
+    edges = Edges(INDEX, NODES, dtype=torch.float64)
+    torch.testing.assert_close(ours(features(), edges)[0], theirs(features(), edges)[0])
 
 
 @pytest.mark.parametrize("body", sorted(BODIES))
