@@ -21,6 +21,8 @@ from jobs.check.loops import Sample, spread
 from jobs.check.sites import Site
 from jobs.errors import VariantError
 
+PARTS = ("branch", "result of enter", "result of feed", "result of leave", "penalty")
+"""What is compared in each layer, in order."""
 HOOKS = ("head", "heads", "refine", "enter", "feed", "leave", "penalty")
 
 

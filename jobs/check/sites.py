@@ -17,8 +17,8 @@ from jobs.operators.edge_attention import EdgeAttention
 from jobs.operators.graph import Edges, Kind, Propagation
 
 BATCH, HEADS, TOKENS, CHANNELS = 2, 2, 5, 3
-_PAIRS, _COMPONENTS = ((0, 1), (1, 2), (2, 0), (3, 4)), ((0, 1, 2), (3, 4))
-_EDGES = [*_PAIRS, *((b, a) for a, b in _PAIRS)]
+ALL, LENGTH = tuple(range(TOKENS)), 3
+_PAIRS = ((0, 1), (1, 2), (2, 0), (3, 4))
 _SLOPE = 0.2
 
 
@@ -40,16 +40,15 @@ class Site:
         return (mixed.transpose(-3, -2).flatten(-2) @ self.projection).unsqueeze(-3)
 
 
-def attention(*, causal: bool, padded: bool) -> Site:
-    """Softmax attention; if padded, the first sample ends after three tokens."""
-    draw = _draws()
+def attention(*, causal: bool, padded: bool = False, tokens: Sequence[int] = ALL) -> Site:
+    """Softmax attention between `tokens`; if padded, the first sample ends after LENGTH of them."""
+    draw, width = _draws(tokens), HEADS * CHANNELS
     q, k, *values = (draw(BATCH, HEADS, TOKENS, CHANNELS) for _ in range(4))
-    width = HEADS * CHANNELS
     x, y = ([draw(BATCH, 1, TOKENS, width) for _ in range(2)] for _ in range(2))
-    visible = torch.ones(BATCH, TOKENS, dtype=torch.bool)
+    visible = torch.ones(BATCH, len(tokens), dtype=torch.bool)
     if padded:
-        visible[0, 3:] = False
-    order = torch.ones(TOKENS, TOKENS, dtype=torch.bool)
+        visible[0, LENGTH:] = False
+    order = torch.ones(len(tokens), len(tokens), dtype=torch.bool)
     order = order.tril() if causal else order
     seen = visible[:, None, :] & order
 
@@ -78,7 +77,7 @@ def attention(*, causal: bool, padded: bool) -> Site:
         values=values,
         x=x,
         y=y,
-        projection=draw(width, width).detach(),
+        projection=_projection(width),
         operator=lambda x, memory: Attention(
             q, k, x=x, memory=memory, causal=causal, visible=visible if padded else None
         ),
@@ -87,35 +86,39 @@ def attention(*, causal: bool, padded: bool) -> Site:
     )
 
 
-def propagation(kind: Kind) -> Site:
-    """A normalised adjacency of two components."""
-    matrix = normalised(_EDGES, TOKENS, kind)
-    edges = Edges(torch.tensor(_EDGES).T, TOKENS, kind, torch.float64)
+def propagation(kind: Kind, *, tokens: Sequence[int] = ALL) -> Site:
+    """A normalised adjacency of two components, its nodes in the order `tokens`."""
+    pairs = _renamed(tokens)
+    matrix = normalised(pairs, TOKENS, kind)
+    edges = Edges(torch.tensor(pairs).T, TOKENS, kind, torch.float64)
     return _graph(
         heads=1,
+        tokens=tokens,
         operator=lambda x, memory: Propagation(edges, x=x, memory=memory),
         a=lambda: matrix[None],
-        j=_consensus(kind),
+        j=_consensus(kind, pairs),
         kind=kind,
     )
 
 
-def edge_attention() -> Site:
+def edge_attention(*, tokens: Sequence[int] = ALL) -> Site:
     """Attention over the edges of the same graph."""
-    draw = _draws(1)
-    source, target = draw(HEADS, TOKENS), draw(HEADS, TOKENS)
-    linked = normalised(_EDGES, TOKENS, "row") > 0
+    draw, pairs = _draws(tokens, seed=1), _renamed(tokens)
+    source, target = draw(2, HEADS, TOKENS, 1).squeeze(-1).detach()
+    source, target = source.requires_grad_(), target.requires_grad_()
+    linked = normalised(pairs, TOKENS, "row") > 0
 
     def a() -> Tensor:
         scores = source[:, None, :] + target[:, :, None]
         return torch.stack([rows(torch.where(head > 0, head, _SLOPE * head), linked) for head in scores])
 
-    edges = Edges(torch.tensor(_EDGES).T, TOKENS, "row", torch.float64)
+    edges = Edges(torch.tensor(pairs).T, TOKENS, "row", torch.float64)
     site = _graph(
         heads=HEADS,
+        tokens=tokens,
         operator=lambda x, memory: EdgeAttention(edges, (source, target), x=x, memory=memory),
         a=a,
-        j=_consensus("row"),
+        j=_consensus("row", pairs),
         kind="",
     )
     return dataclasses.replace(site, inputs=(source, target, *site.inputs))
@@ -124,12 +127,13 @@ def edge_attention() -> Site:
 def _graph(
     *,
     heads: int,
+    tokens: Sequence[int],
     operator: Callable[[Tensor, dict[str, Tensor]], Smoothing],
     a: Callable[[], Tensor],
     j: Tensor,
     kind: str,
 ) -> Site:
-    draw, width = _draws(), heads * CHANNELS
+    draw, width, pairs = _draws(tokens), heads * CHANNELS, _renamed(tokens)
     values = [draw(heads, TOKENS, CHANNELS) for _ in range(2)]
     x, y = ([draw(1, TOKENS, width) for _ in range(2)] for _ in range(2))
     everything = torch.ones(TOKENS, TOKENS, dtype=torch.bool)
@@ -140,7 +144,7 @@ def _graph(
             depth=2,
             a=a(),
             j=j,
-            mean=_consensus("row"),
+            mean=_consensus("row", pairs),
             seen=everything,
             order=everything,
             v=values[layer],
@@ -148,7 +152,7 @@ def _graph(
             x=x[layer][0],
             x0=x[0][0],
             ys=[y[i][0] for i in range(layer + 1)],
-            edges=_EDGES,
+            edges=pairs,
             kind=kind,
         )
 
@@ -160,34 +164,59 @@ def _graph(
         values=values,
         x=x,
         y=y,
-        projection=draw(width, width).detach(),
+        projection=_projection(width),
         operator=operator,
         sample=sample,
         inputs=(*values, *x, *y),
     )
 
 
-def _consensus(kind: Kind) -> Tensor:
+def _consensus(kind: Kind, pairs: Sequence[tuple[int, int]]) -> Tensor:
     """u u^T with u ~ D^1/2 1 within each component, or the plain mean."""
     if kind == "row":
         return torch.full((TOKENS, TOKENS), 1 / TOKENS, dtype=torch.float64)
     projection = torch.zeros(TOKENS, TOKENS, dtype=torch.float64)
-    for members in _COMPONENTS:
+    for members in _components(pairs):
         u = torch.zeros(TOKENS, dtype=torch.float64)
         for node in members:
-            u[node] = math.sqrt(1 + sum(target == node for _, target in _EDGES))
+            u[node] = math.sqrt(1 + sum(target == node for _, target in pairs))
         projection += torch.outer(u, u) / u.dot(u)
     return projection
 
 
-def _draws(seed: int = 0) -> Callable[..., Tensor]:
+def _components(pairs: Sequence[tuple[int, int]]) -> list[set[int]]:
+    """Nodes that hang together."""
+    parts = [{node} for node in range(TOKENS)]
+    for source, target in pairs:
+        joined = [part for part in parts if part & {source, target}]
+        parts = [part for part in parts if part not in joined] + [set.union(*joined)]
+    return parts
+
+
+def _renamed(tokens: Sequence[int]) -> list[tuple[int, int]]:
+    """The directed edges when node `tokens[i]` is called i."""
+    place = {node: i for i, node in enumerate(tokens)}
+    return [(place[a], place[b]) for one, other in _PAIRS for a, b in ((one, other), (other, one))]
+
+
+def _draws(tokens: Sequence[int], *, seed: int = 0) -> Callable[..., Tensor]:
+    """Draws (..., TOKENS, channels) and takes `tokens` of it."""
     generator = torch.Generator().manual_seed(seed)
-    return lambda *shape: torch.randn(shape, dtype=torch.float64, generator=generator).requires_grad_()
+
+    def draw(*shape: int) -> Tensor:
+        whole = torch.randn(shape, dtype=torch.float64, generator=generator)
+        return whole[..., list(tokens), :].clone().requires_grad_()
+
+    return draw
+
+
+def _projection(width: int) -> Tensor:
+    return torch.randn(width, width, dtype=torch.float64, generator=torch.Generator().manual_seed(2))
 
 
 SITES: Mapping[str, Callable[[], Site]] = {
-    "full attention": lambda: attention(causal=False, padded=False),
-    "causal attention": lambda: attention(causal=True, padded=False),
+    "full attention": lambda: attention(causal=False),
+    "causal attention": lambda: attention(causal=True),
     "padded attention": lambda: attention(causal=False, padded=True),
     "padded causal attention": lambda: attention(causal=True, padded=True),
     "symmetric graph": lambda: propagation("symmetric"),

@@ -13,7 +13,8 @@ from jobs import registry
 from jobs.api import Layer, Smoothing, Variant
 from jobs.hosts import llama
 from jobs.hosts.words import LanguageModel
-from tests.jobs import formula, leak
+from jobs.check import leak
+from tests.jobs import formula
 
 WORDS, TOKENS, DEPTH, WIDTH, HEADS = 40, 9, 2, 16, 4
 

@@ -11,7 +11,8 @@ from torch.nn.functional import cross_entropy, layer_norm, linear
 from jobs import registry
 from jobs.api import Layer, Smoothing, Variant
 from jobs.hosts.lm import LanguageModel, Shape, sinusoids
-from tests.jobs import formula, leak
+from jobs.check import leak
+from tests.jobs import formula
 
 MODELS: dict[str, Any] = json.loads((Path(__file__).parents[2] / "golden/fairseq_decoder.json").read_text())["models"]
 WORDS, TOKENS = 96, 20
