@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from suite.commands import board, data, images, listing, planning, running, standing, starting, submitting
+from suite.commands import board, checking, data, images, listing, planning, running, standing, starting, submitting
 from suite.errors import UnsmoothError
 
 app = typer.Typer(
@@ -28,6 +28,7 @@ app.command("record")(board.record_)
 app.add_typer(data.app, name="data")
 app.add_typer(images.app, name="images")
 app.command("new")(starting.new)
+app.command("check")(checking.check)
 app.command("doctor")(starting.doctor)
 
 

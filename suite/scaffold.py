@@ -1,4 +1,4 @@
-"""The first version of a variant file: it runs in every task as it is, and its formula stands on top."""
+"""The first version of a variant file and of its looped formula: both hold as they are, and the checks pass."""
 
 import keyword
 import re
@@ -36,25 +36,40 @@ class {cls}(Variant):
 '''
 
 
-def write(name: str, folder: Path) -> Path:
-    """Write `<folder>/<name>.py` and return its path.
+_FORMULA = '''"""A V - strength J V, once more: dense, looped, and without a look at the variant's code."""
+
+from torch import Tensor
+
+from jobs.check.loops import Head, spread
+
+ARGUMENTS = {{"strength": 0.3}}
+
+
+def head(h: Head, *, strength: float) -> Tensor:
+    return spread(h.a, h.v) - strength * spread(h.j, h.v)
+'''
+
+
+def write(name: str, folder: Path) -> tuple[Path, Path]:
+    """Write `<folder>/<name>.py` and `<folder>/<name>_formula.py` and return their paths.
 
     Raises:
         UsageError: the name cannot be a variant's, the file exists, or the folder cannot be written.
     """
     _refuse_bad(name)
-    path = folder / f"{name}.py"
+    path, formula = folder / f"{name}.py", folder / f"{name}_formula.py"
     words = name.split("_")
     text = _TEMPLATE.format(title=" ".join(words).capitalize(), cls="".join(map(str.capitalize, words)), name=name)
+    for taken in (path, formula):
+        if taken.exists():
+            raise UsageError(f"{taken} exists already; choose another name or move it away.")
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with path.open("x", encoding="utf-8") as file:
-            file.write(text)
-    except FileExistsError as error:
-        raise UsageError(f"{error.filename} exists already; choose another name or move it away.") from error
+        path.write_text(text, encoding="utf-8")
+        formula.write_text(_FORMULA.format(), encoding="utf-8")
     except OSError as error:
         raise UsageError(f"{path} cannot be written: {error.strerror}. Choose another folder with -o.") from error
-    return path
+    return path, formula
 
 
 def _refuse_bad(name: str) -> None:
@@ -69,6 +84,6 @@ def _refuse_bad(name: str) -> None:
 
 
 def next_commands(path: Path) -> list[str]:
-    """What to type next: look at it, try it beside the baseline, and see the board."""
+    """What to type next: examine it, see what a run would do, and run it beside the baseline."""
     run = f"unsmooth run nano --variant-file {path} --select {path.stem} --select softmax"
-    return [f"unsmooth list --variant-file {path}", f"{run} --dry-run", run]
+    return [f"unsmooth check {path}", f"{run} --dry-run", run]

@@ -85,10 +85,10 @@ def scatter(variants: Sequence[Variant]) -> None:
     with torch.no_grad():
         for variant in variants:
             for parameter in variant.parameters():
-                parameter += torch.randn(parameter.shape, dtype=parameter.dtype, generator=generator)
+                parameter.add_(torch.randn(parameter.shape, dtype=parameter.dtype, generator=generator))
             for buffer in variant.buffers():
                 if buffer.is_floating_point():  # variances among them stay positive
-                    buffer += torch.rand(buffer.shape, dtype=buffer.dtype, generator=generator)
+                    buffer.add_(torch.rand(buffer.shape, dtype=buffer.dtype, generator=generator))
 
 
 def distance(found: Sequence[Tensor], expected: Sequence[Tensor]) -> float:

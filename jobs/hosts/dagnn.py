@@ -9,17 +9,17 @@ propagation, so that s weighs class scores; here it weighs the channels that var
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from jobs.hosts.gnn import Shape, affine
+from jobs.hosts.gnn import Readout, Shape, affine
 from jobs.hosts.sgc import SGC
 
 
-class Gated(nn.Module):
+class Gated(Readout):
     """The states of all hops (L + 1, each (1, N, C)), each weighed by a score of its own, per node."""
 
     def __init__(self, shape: Shape) -> None:
-        super().__init__()
+        super().__init__(shape)
         self.score = affine(shape.width, 1)
 
     def forward(self, states: Sequence[Tensor]) -> Tensor:

@@ -10,7 +10,7 @@ Shapes: N nodes, F features, C channels, H heads, D = C / H; hidden states are (
 
 import dataclasses
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import ClassVar
 
 import torch
@@ -51,8 +51,8 @@ class Shape:
     lam: float = 0.5
 
 
-class Last(nn.Module):
-    """What the output map reads of the states, (1, N, C) each, the first block's input in front: the last one."""
+class Readout(nn.Module):
+    """What the output map reads of the states, (1, N, C) each, the first block's input in front: here the last one."""
 
     def __init__(self, shape: Shape) -> None:
         super().__init__()
@@ -66,7 +66,7 @@ class Block(nn.Module, ABC):
 
     linear_entrance: ClassVar[bool] = False
     """Whether the map into the first block is linear without a bias; otherwise affine and rectified."""
-    readout: ClassVar[Callable[[Shape], nn.Module]] = Last
+    readout: ClassVar[type[Readout]] = Readout
     """Makes of the states what the output map reads."""
 
     def __init__(self, layer: Layer, shape: Shape, plug: Plug) -> None:

@@ -13,15 +13,15 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from jobs.hosts.gnn import Shape
+from jobs.hosts.gnn import Readout, Shape
 from jobs.hosts.sgc import SGC
 
 
-class Weighted(nn.Module):
+class Weighted(Readout):
     """The states of all hops (L + 1, each (1, N, C)) weighted by gamma."""
 
     def __init__(self, shape: Shape) -> None:
-        super().__init__()
+        super().__init__(shape)
         decay = (1 - shape.alpha) ** torch.arange(shape.depth + 1.0)
         decay[:-1] *= shape.alpha
         self.gamma = nn.Parameter(decay)

@@ -41,7 +41,8 @@ class MaskTransformer(SegmenterMaskTransformerHead):
         self._initialise(shape.embedding_std)  # before the first variant exists, whose weights are its own affair
         for index, block in enumerate(blocks):
             layer = Layer(index, shape.decoder_depth, shape.decoder_width, shape.decoder_heads, causal=False)
-            block.attn.plant(plug(layer))
+            attention: Any = block.attn
+            attention.plant(plug(layer))
 
     def _initialise(self, embedding_std: float) -> None:
         self.init_weights()

@@ -12,11 +12,11 @@ from suite.commands import options, output
 def new(
     name: Annotated[str, typer.Argument(help="The variant's name, such as my_idea; also the file's.")],
     *,
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the file.")] = Path(),
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the files.")] = Path(),
 ) -> None:
-    """Write a variant file that runs in every task as it is, and say what to type next."""
-    path = scaffold.write(name, out)
-    output.say(f"Wrote {path}. Next:")
+    """Write a variant file that runs in every task as it is, its looped formula, and say what to type next."""
+    path, formula = scaffold.write(name, out)
+    output.say(f"Wrote {path} and {formula}. Next:")
     for command in scaffold.next_commands(path):
         output.say(f"  {command}")
 

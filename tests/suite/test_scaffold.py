@@ -11,8 +11,8 @@ from suite.planning import catalogue
 
 
 def test_a_new_variant_is_described_without_a_problem(tmp_path: Path) -> None:
-    path = scaffold.write("my_idea", tmp_path / "ideas")
-    assert path == tmp_path / "ideas" / "my_idea.py"
+    path, formula = scaffold.write("my_idea", tmp_path / "ideas")
+    assert (path.name, formula.name) == ("my_idea.py", "my_idea_formula.py")
     found = catalogue.load(variant_files=[path])
     assert found.broken == {}
     assert found.variants["my_idea"].summary.startswith("My idea:")
@@ -20,7 +20,7 @@ def test_a_new_variant_is_described_without_a_problem(tmp_path: Path) -> None:
 
 
 def test_the_formula_stands_on_top(tmp_path: Path) -> None:
-    tree = ast.parse(scaffold.write("my_idea", tmp_path).read_text())
+    tree = ast.parse(scaffold.write("my_idea", tmp_path)[0].read_text())
     assert "O_l = A_l V_l" in str(ast.get_docstring(tree))
     assert [node.name for node in tree.body if isinstance(node, ast.ClassDef)] == ["MyIdea"]
 

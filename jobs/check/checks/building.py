@@ -1,6 +1,7 @@
 """What building a variant does to everything around it, and whether an instance can be copied, saved and trained."""
 
 import copy
+import functools
 import io
 from collections.abc import Mapping
 from typing import Any
@@ -26,7 +27,7 @@ def hosts(subject: Subject) -> Mapping[str, tuple[Task, nn.Module]]:
     """
     found, reasons = {}, []
     for name in tiny.SETTINGS:
-        task = tiny.loaded(name)
+        task = _loaded(name)
         try:
             found[name] = task, tiny.built(task, subject.cls)
         except Skipped as skipped:
@@ -34,6 +35,10 @@ def hosts(subject: Subject) -> Mapping[str, tuple[Task, nn.Module]]:
     if not found:
         raise NotApplicable(reasons[0])
     return found
+
+
+_loaded = functools.cache(tiny.loaded)
+"""Reading the data once is enough: nothing that a check does changes a task."""
 
 
 def draws(subject: Subject) -> str:

@@ -21,7 +21,7 @@ def future(subject: Subject) -> str:
     """In a causal stack of three layers no token sees a later one, by gradient and by perturbation."""
     subject.sites(among=["causal attention"])
     stack = Decoder(_SHAPE, plug(subject.cls, subject.name, {}, seed=0)).double().layers
-    scatter([block.variant for block in stack])
+    scatter([part for part in stack.modules() if isinstance(part, Variant)])
     x = torch.randn(1, 1, 6, 8, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
     for mode in ("evaluation", "training"):
         stack.train(mode == "training")
