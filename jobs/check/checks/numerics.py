@@ -15,6 +15,7 @@ _MEAN = 5.0
 _COARSE = 0.05
 """Largest relative error in bfloat16: what rounding the operands alone costs is 0.004."""
 _SINGLE = 1e-4
+_PLAIN = ("full attention", "causal attention")
 
 
 class Dense(Attention):
@@ -30,8 +31,8 @@ class Dense(Attention):
 def parity(subject: Subject) -> str:
     """The fused call and the dense matrix give the same, causal or not."""
     worst = 0.0
-    for name, causal in (("full attention", False), ("causal attention", True)):
-        subject.sites(among=[name])
+    for name, site in subject.sites(among=_PLAIN).items():
+        causal = site.layers[0].causal
         fused, dense = (_apply(subject, kind, torch.float32, causal=causal) for kind in (Attention, Dense))
         if (off := _error(fused, dense)) > _SINGLE:
             raise Failed(f"{name}: the fused call and the dense matrix differ by {off:.2g} (relative)")
@@ -42,8 +43,8 @@ def parity(subject: Subject) -> str:
 def bfloat16(subject: Subject) -> str:
     """In bfloat16 the branch stays near the exact one although the values have a large common part."""
     worst = 0.0
-    for name, causal in (("full attention", False), ("causal attention", True)):
-        subject.sites(among=[name])
+    for name, site in subject.sites(among=_PLAIN).items():
+        causal = site.layers[0].causal
         exact, coarse = (_apply(subject, Attention, dtype, causal=causal) for dtype in (torch.float64, torch.bfloat16))
         off = _error(coarse, exact)
         if not off <= _COARSE:
@@ -77,7 +78,6 @@ def _apply(subject: Subject, kind: type[Attention], dtype: torch.dtype, *, causa
     draws = torch.Generator().manual_seed(3)
     shape = (6, 1, _HEADS, _TOKENS, _CHANNELS)
     q, k, v0, v, x0, x = torch.randn(shape, generator=draws).bfloat16().to(dtype)
-    q = q.double().div(1.0).to(dtype)
     width = _HEADS * _CHANNELS
     memory: dict[str, Tensor] = {}
     branch = x

@@ -36,9 +36,8 @@ def future(subject: Subject) -> str:
 def padding(subject: Subject) -> str:
     """A sequence gives the same with padding behind it and without."""
     worst = 0.0
-    for name, causal in (("padded attention", False), ("padded causal attention", True)):
-        (padded,) = subject.sites(among=[name]).values()
-        cut = sites.attention(causal=causal, tokens=range(LENGTH))
+    for name, padded in subject.sites(among=["padded attention", "padded causal attention"]).items():
+        cut = sites.attention(causal=padded.layers[0].causal, tokens=range(LENGTH))
         found, expected = (branches(site, subject) for site in (padded, cut))
         off = distance([branch[0, :, :LENGTH] for branch in found], [branch[0] for branch in expected])
         if off > EXACT:

@@ -1,0 +1,11 @@
+"""(1 - alpha) y + alpha x_0."""
+
+from torch import Tensor
+
+from jobs.check.loops import Sample
+
+ARGUMENTS = {"alpha": 0.3}
+
+
+def leave(y: Tensor, s: Sample, *, alpha: float) -> Tensor:
+    return y + alpha * (s.x0 - y)
