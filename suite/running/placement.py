@@ -9,6 +9,9 @@ import dataclasses
 import math
 from collections.abc import Iterable, Mapping, Sequence
 
+SUSPECT_S = 45.0
+"""Seconds for which a node on which something was lost gets no job: about as long as Ray takes to notice its death."""
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Room:
@@ -62,15 +65,23 @@ class Floor:
     def __init__(self) -> None:
         self._nodes: dict[str, Room] = {}
         self._ever: dict[str, Room] = {}
+        self._suspects: dict[str, float] = {}
         self._leases: dict[str, _Lease] = {}
         self._reserved: _Reservation | None = None
         self._refused: set[tuple[int, int, int]] = set()
 
-    def update(self, nodes: Mapping[str, Room]) -> None:
+    def update(self, nodes: Mapping[str, Room], now: float = 0.0) -> None:
         """The nodes that are up now."""
-        self._nodes = dict(nodes)
+        self._suspects = {name: until for name, until in self._suspects.items() if until > now}
+        self._nodes = {name: room for name, room in nodes.items() if name not in self._suspects}
         self._ever |= nodes
         self.look_again()
+
+    def suspect(self, nodes: Iterable[str], now: float) -> None:
+        """Something was lost on these nodes, which may be gone although they still count as up; never the only node."""
+        if len(self._ever) > 1:
+            self._suspects |= dict.fromkeys(nodes, now + SUSPECT_S)
+            self._nodes = {name: room for name, room in self._nodes.items() if name not in self._suspects}
 
     def look_again(self) -> None:
         """A new round begins: the largest job is asked for first, and reserves what it cannot have yet."""

@@ -179,7 +179,7 @@ class _Task:
 
     folder: JobFolder
     job_id: str
-    node: str
+    nodes: tuple[str, ...]  # its supervisor is on the first
 
 
 class _Ray:
@@ -223,7 +223,7 @@ class _Ray:
             name=f"{order.spec.task} {order.spec.id}",
             scheduling_strategy=_on(nodes[0]),
         ).remote(str(folder.root), order.to_dict(), list(nodes), each.cpus)
-        self._tasks[task] = _Task(folder=folder, job_id=order.spec.id, node=nodes[0])
+        self._tasks[task] = _Task(folder=folder, job_id=order.spec.id, nodes=nodes)
 
     def wait(self, timeout_s: float) -> list[tuple[str, Result | None]]:
         """Job ids whose supervisor has ended, each with its result, or None if the supervisor was lost."""
@@ -231,7 +231,7 @@ class _Ray:
         if ended:  # take whatever else has ended meanwhile
             ended, _ = ray.wait(list(self._tasks), num_returns=len(self._tasks), timeout=0)
         self._count()
-        lost = [reference for reference, task in self._tasks.items() if task.node not in self._nodes]
+        lost = [reference for reference, task in self._tasks.items() if task.nodes[0] not in self._nodes]
         return [
             *((self._tasks[reference].job_id, self._result(reference)) for reference in ended),
             *((self._forget(reference).job_id, None) for reference in lost if reference not in ended),
@@ -253,7 +253,10 @@ class _Ray:
         task = self._forget(reference)
         try:
             result = Result.from_dict(ray.get(reference))
-            return None if result.failure == "node_lost" else result
+            if result.failure != "node_lost":
+                return result
+            self._floor.suspect(task.nodes[1:], time.monotonic())
+            return None
         except ray.exceptions.RayTaskError as error:  # the supervisor itself failed: nothing is published
             return Result(
                 id=task.job_id,
@@ -264,6 +267,7 @@ class _Ray:
                 advice=retry.POLICIES["error"].advice,
             )
         except ray.exceptions.RayError:
+            self._floor.suspect(task.nodes[:1], time.monotonic())
             return None
 
     def _forget(self, reference: "ray.ObjectRef[Any]") -> _Task:
@@ -274,7 +278,7 @@ class _Ray:
     def _count(self) -> None:
         if time.monotonic() - self._counted_at > LOOK_S:
             self._nodes = self._up()
-            self._floor.update(self._nodes)
+            self._floor.update(self._nodes, time.monotonic())
             self._counted_at = time.monotonic()
 
     def _up(self) -> dict[str, Room]:

@@ -112,8 +112,10 @@ def test_a_host_cut_off_costs_the_attempt_and_not_the_result(cluster: Cluster, r
     cluster.ray.start(lost, cpus=1)
     assert driver.wait(240) == 0, (cluster.folder / f"{runs}.log").read_text()
     job = cluster.job(runs)
-    assert "node_lost" in (job.attempt(1).root / "ending.json").read_text()
     assert Result.load(job.result).attempt > 1
+    assert "the job goes on from its checkpoint" in (cluster.folder / f"{runs}.log").read_text()
+    if rank > 0:  # the supervisor, on the first of the job's hosts, has seen it and says so
+        assert "node_lost" in (job.attempt(1).root / "ending.json").read_text()
     cluster.alone(alone)
     assert numbers(job) == numbers(cluster.job(alone))
 

@@ -6,7 +6,7 @@ import random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from suite.running.placement import Floor, Room, Wish
+from suite.running.placement import SUSPECT_S, Floor, Room, Wish
 
 rooms = st.dictionaries(
     st.sampled_from(["a", "b", "c", "d"]),
@@ -27,6 +27,23 @@ def floor(**nodes: int) -> Floor:
     made = Floor()
     made.update({name: Room(cpus=64, gpus=gpus) for name, gpus in nodes.items()})
     return made
+
+
+def test_a_node_on_which_something_was_lost_gets_no_job_for_a_while() -> None:
+    made, wish = floor(a=1, b=1), Wish(cpus=1, gpus=1)
+    made.suspect(["a"], now=10.0)
+    assert made.offer(wish, 10.0) == ("b",)
+    made.take("one", ["b"], wish, 10.0)
+    made.update({name: Room(cpus=64, gpus=1) for name in "ab"}, now=10.0 + SUSPECT_S - 1)
+    assert made.offer(wish, 10.0 + SUSPECT_S - 1) is None
+    made.update({name: Room(cpus=64, gpus=1) for name in "ab"}, now=10.0 + SUSPECT_S)
+    assert made.offer(wish, 10.0 + SUSPECT_S) == ("a",)
+
+
+def test_the_only_node_is_never_suspected() -> None:
+    made = floor(a=1)
+    made.suspect(["a"], now=0.0)
+    assert made.offer(Wish(cpus=1, gpus=1), 0.0) == ("a",)
 
 
 @given(rooms, st.lists(wishes, max_size=12))
