@@ -6,6 +6,9 @@ Source: Zhou, Huang, Li, Zha, Chen, Hu, "Towards Deeper Graph Neural Networks wi
 NeurIPS 2020; G = 10, lam = 0.01 of the range 0.001 to 0.05 (recalled); BN's momentum 0.3.
 """
 
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
 from torch import Tensor, nn
 
 from jobs.api import Layer, Smoothing
@@ -15,7 +18,7 @@ from jobs.variants.meannorm import MeanNorm
 class GroupNorm(MeanNorm):
     """Batch normalisation of `groups` soft groups, added with weight `lam` (no unit, >= 0)."""
 
-    neutral = {"lam": 0.0}
+    neutral: ClassVar[Mapping[str, Any] | None] = {"lam": 0.0}
 
     def __init__(self, layer: Layer, *, groups: int = 10, lam: float = 0.01) -> None:
         super().__init__(layer)

@@ -67,8 +67,9 @@ def test_the_same_seed_gives_the_weights_that_timm_draws(variant: str) -> None:
     if reason:
         pytest.skip(reason)
     weights = ours(cls).state_dict()
+    free = "qkv" if cls.begin is not Variant.begin else "none"  # it sets the queries itself
     for name, value in untouched().state_dict().items():
-        assert torch.equal(weights[name], value), name
+        assert free in name or torch.equal(weights[name], value), name
 
 
 class Spy(Variant):
