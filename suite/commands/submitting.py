@@ -1,7 +1,9 @@
 """`unsmooth submit` and `unsmooth cancel`: a plan on a SLURM cluster, from its login node."""
 
+import contextlib
 import itertools
 import shlex
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,7 +16,7 @@ from suite.clusters.site import Site
 from suite.clusters.submission import Submission
 from suite.commands import asking, options, output, running
 from suite.commands.asking import Asked
-from suite.errors import UsageError
+from suite.errors import UnsmoothError, UsageError
 from suite.running import lock, single
 
 PASSED_ON = {"allow_extra_args": True, "ignore_unknown_options": True}
@@ -101,15 +103,27 @@ def _arrays(asked: Asked, found: Site, planned: Script, path: Path) -> list[str]
     arrays = array.divide(left, gpus=gpus, largest=slurm.largest_array())
     assert planned.orders is not None
     array.write(arrays, planned.orders)
-    ids: list[str] = []
-    by_depth: dict[int, list[str]] = {}
-    for depth, wanted, words in array.calls(arrays, found):
-        wait = _after(by_depth.get(depth - 1, []))
-        ids.append(slurm.submit(path, *words, options=[*wanted, *wait]))
-        by_depth.setdefault(depth, []).append(ids[-1])
-    log = f"--output={planned.folder}/%j.log"
-    ids.append(slurm.submit(path, "close", options=[log, *_after(list(itertools.chain(*by_depth.values())))]))
+    with _all_or_none() as ids:
+        by_depth: dict[int, list[str]] = {}
+        for depth, wanted, words in array.calls(arrays, found):
+            wait = _after(by_depth.get(depth - 1, []))
+            ids.append(slurm.submit(path, *words, options=[*wanted, *wait]))
+            by_depth.setdefault(depth, []).append(ids[-1])
+        log = f"--output={planned.folder}/%j.log"
+        ids.append(slurm.submit(path, "close", options=[log, *_after(list(itertools.chain(*by_depth.values())))]))
     return ids
+
+
+@contextlib.contextmanager
+def _all_or_none() -> Iterator[list[str]]:
+    """Collects what is handed in; if something of it is refused, the rest is taken back: nobody would know of it."""
+    ids: list[str] = []
+    try:
+        yield ids
+    except UnsmoothError:
+        if ids:
+            slurm.stop(ids, now=True)
+        raise
 
 
 def _after(ids: list[str]) -> list[str]:
