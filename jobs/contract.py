@@ -205,7 +205,7 @@ class Result(_Document):
     exit_code: int | None = None
     log_tail: list[str] = dataclasses.field(default_factory=list)
     # numbers: primary (a metric's name), metrics {name: {value, unit, better}}, steps_done,
-    #          profile [{stack, layer, site, cosine, residual, rank, norm}], curve [{step, name: value}]
+    #          profile [{stack, layer, site, and jobs.metrics.smoothness}], curve [{step, name: value}]
     numbers: dict[str, Any] = dataclasses.field(default_factory=dict)
     # cost: wall_s, train_s, step_s, peak_bytes, parameters, processes, device
     cost: dict[str, Any] = dataclasses.field(default_factory=dict)

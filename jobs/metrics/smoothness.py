@@ -2,6 +2,9 @@
 
 Two sites per layer: `branch`, what the variant adds to the residual stream, and `block`, the layer's output.
 Every token counts (class tokens too), no absolute values are taken, and a batch is averaged over its samples.
+
+Where a metric needs the smoothing operator A, it is the host's, before the variant: the Dirichlet energy at both sites
+(one more product with A each), and attention's entropy and first-token mass at the branch, on ROWS queries.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -11,10 +14,16 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from jobs.api import Task, Variant
+from jobs.api import Smoothing, Task, Variant
+from jobs.operators.attention import Attention
 
 Row = dict[str, Any]
-"""stack, layer, site, then cosine, residual, rank and norm."""
+"""stack, layer, site, then cosine, residual, ratio, rank, norm and energy; entropy and first where A is attention."""
+
+ROWS = 16
+"""Queries, evenly spaced, whose attention is looked at."""
+_MOST = 1e6
+"""The largest ratio that is told: tokens without a mean."""
 
 
 def cosine(x: Tensor) -> Tensor:
@@ -66,12 +75,49 @@ def norm(x: Tensor) -> Tensor:
     return x.norm(dim=-1).mean(-1)
 
 
-METRICS: Mapping[str, Callable[[Tensor], Tensor]] = {"cosine": cosine, "residual": residual, "rank": rank, "norm": norm}
+def ratio(x: Tensor) -> Tensor:
+    """High over low frequencies, |X - 1 mean| / |1 mean| (Frobenius), at most 1e6; (..., N, C) -> (...).
+
+    >>> ratio(torch.tensor([[3.0, 1.0], [3.0, -1.0]])).item() ** 2
+    0.11111111...
+    """
+    mean = x.mean(-2, keepdim=True)
+    low = torch.linalg.matrix_norm(mean.expand_as(x)).clamp(min=torch.finfo(x.dtype).tiny)
+    return (torch.linalg.matrix_norm(x - mean) / low).clamp(max=_MOST)
+
+
+def energy(x: Tensor, a: Smoothing, heads: int) -> Tensor:
+    """Dirichlet energy as a Rayleigh quotient, tr(X^T (I - A) X) / |X|^2; (..., 1, N, C) -> ().
+
+    It is 0 if A leaves X as it is. The channels are dealt to the heads in order, and each part meets its head's A.
+    """
+    parts = x.squeeze(-3).unflatten(-1, (heads, -1)).transpose(-3, -2)
+    smoothed = (parts * a(parts.to(x.dtype))).sum((-3, -2, -1))
+    whole = parts.square().sum((-3, -2, -1)).clamp(min=torch.finfo(x.dtype).tiny)
+    return (1 - smoothed / whole).mean()
+
+
+def attention(a: Attention) -> dict[str, float]:
+    """Of ROWS rows of A: the mean entropy [nat] and the mean weight of the first token."""
+    tokens = a.q.shape[-2]
+    queries = torch.linspace(0, tokens - 1, min(ROWS, tokens), device=a.q.device).round().long()
+    weights = a.rows(queries).float()
+    entropy = torch.special.entr(weights).sum(-1).mean()
+    return {"entropy": entropy.item(), "first": weights[..., 0].mean().item()}
+
+
+METRICS: Mapping[str, Callable[[Tensor], Tensor]] = {
+    "cosine": cosine,
+    "residual": residual,
+    "ratio": ratio,
+    "rank": rank,
+    "norm": norm,
+}
 
 
 @torch.no_grad()
 def measure(x: Tensor) -> dict[str, float]:
-    """All four metrics of (..., N, C), each averaged over the leading dimensions."""
+    """The metrics of (..., N, C) that need no operator, each averaged over the leading dimensions."""
     x = x.detach().float()
     return {name: metric(x).double().mean().item() for name, metric in METRICS.items()}
 
@@ -94,22 +140,45 @@ def listen(stacks: Mapping[str, Sequence[nn.Module]]) -> Iterator[list[Row]]:
     """Collect one row per stack, layer and site from the forward passes inside the `with` block."""
     rows: list[Row] = []
     handles = []
-
-    def hook(row: Row) -> Callable[[nn.Module, Any, Any], None]:
-        def record(module: nn.Module, inputs: Any, output: Any) -> None:
-            x = output[0] if isinstance(output, tuple) else output
-            rows.append(row | measure(x))
-
-        return record
-
     for stack, blocks in stacks.items():
         for layer, block in enumerate(blocks):
-            place = {"stack": stack, "layer": layer}
-            variant = next(part for part in block.modules() if isinstance(part, Variant))
-            handles.append(variant.register_forward_hook(hook(place | {"site": "branch"})))
-            handles.append(block.register_forward_hook(hook(place | {"site": "block"})))
+            ear = _Ear(block, rows, {"stack": stack, "layer": layer})
+            handles += [ear.variant.register_forward_hook(ear.branch), block.register_forward_hook(ear.block)]
     try:
         yield rows
     finally:
         for handle in handles:
             handle.remove()
+
+
+class _Ear:
+    """Listens to one layer: its variant's result comes first, and with it the operator."""
+
+    def __init__(self, block: nn.Module, rows: list[Row], place: Row) -> None:
+        self.variant = next(part for part in block.modules() if isinstance(part, Variant))
+        self._rows, self._place = rows, place
+        self._a: Smoothing | None = None
+
+    @torch.no_grad()
+    def branch(self, module: nn.Module, inputs: Any, output: Any) -> None:
+        self._a = inputs[0]
+        found = self._measured(output)
+        self._rows.append(self._place | {"site": "branch"} | found | self._of_attention())
+
+    @torch.no_grad()
+    def block(self, module: nn.Module, inputs: Any, output: Any) -> None:
+        x = output[0] if isinstance(output, tuple) else output
+        self._rows.append(self._place | {"site": "block"} | self._measured(x))
+        self._a = None
+
+    def _measured(self, x: Tensor) -> dict[str, float]:
+        assert self._a is not None, "a block calls its variant"
+        return measure(x) | {"energy": energy(self._shaped(x), self._a, self.variant.layer.heads).item()}
+
+    def _shaped(self, x: Tensor) -> Tensor:
+        """(..., 1, N, C), in the operator's precision, whatever the host calls its layer's output."""
+        assert self._a is not None
+        return x.reshape(*self._a.x.shape).to(self._a.x.dtype)
+
+    def _of_attention(self) -> dict[str, float]:
+        return attention(self._a) if isinstance(self._a, Attention) else {}

@@ -80,9 +80,13 @@ class Attention:
     def dense(self) -> Tensor:
         """A without dropout, (B, H, N, N)."""
         expect_declared(self.needs)
-        logits = self.q @ self.k.mT * self.scale
-        allowed = torch.ones(logits.shape[-2:], dtype=torch.bool, device=logits.device)
-        allowed = allowed.tril() if self.causal else allowed
+        return self.rows(torch.arange(self.q.shape[-2], device=self.q.device))
+
+    def rows(self, queries: Tensor) -> Tensor:
+        """The rows of A, without dropout, for the tokens `queries` (R,): (B, H, R, N)."""
+        logits = self.q[..., queries, :] @ self.k.mT * self.scale
+        tokens = torch.arange(logits.shape[-1], device=logits.device)
+        allowed = tokens <= queries[:, None] if self.causal else torch.ones_like(logits[0, 0], dtype=torch.bool)
         if self.visible is not None:
             allowed = allowed & self.visible[:, None, None, :]
         weights = logits.masked_fill(~allowed, -torch.inf).softmax(-1)

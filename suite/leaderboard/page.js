@@ -11,10 +11,17 @@ const SHAPES = ["circle", "square", "diamond", "triangle-up", "x", "triangle-dow
 const SAYS = {
   cosine: "Mean pairwise cosine: 1 means that all tokens or nodes have become alike.",
   residual: "What is left after the mean is taken away, as a share of the norm: 0 means all alike.",
+  ratio: "High over low frequencies: 0 means that only the mean is left.",
+  energy: "Dirichlet energy as a Rayleigh quotient: 0 means that smoothing changes nothing any more.",
   rank: "Effective rank of the centred features: low means that few directions are left.",
   norm: "Mean length of the feature vectors: shows features that vanish or explode.",
+  entropy: "Entropy of the baseline's attention [nat], on 16 rows: log N means that all tokens are attended to alike.",
+  first: "Share of the baseline's attention that goes to the first token, on 16 rows.",
 };
-const AXES = { cosine: "mean cosine", residual: "relative residual", rank: "effective rank", norm: "feature norm" };
+const AXES = {
+  cosine: "mean cosine", residual: "relative residual", ratio: "high / low frequencies", energy: "Dirichlet energy",
+  rank: "effective rank", norm: "feature norm", entropy: "entropy [nat]", first: "attention to the first token",
+};
 const SITES = { block: "block output", branch: "attention or propagation branch" };
 
 // Theme: automatic, light, dark

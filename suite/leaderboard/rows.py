@@ -97,10 +97,11 @@ class Row:
         """Seed -> trial, of those that have a value."""
         return {trial.seed: trial for trial in self.trials if trial.value is not None}
 
-    def last_layer(self, metric: str, site: str = "block") -> float | None:
-        """A profile metric in the deepest layer of the last stack, averaged over seeds."""
-        curves = [curve for curve in self.profile if (curve.metric, curve.site) == (metric, site)]
-        return curves[-1].values[-1] if curves else None
+    def last_layer(self, metric: str) -> float | None:
+        """A profile metric in the deepest layer of the last stack, averaged over seeds; after the block, if taken there."""
+        curves = [curve for curve in self.profile if curve.metric == metric]
+        after = [curve for curve in curves if curve.site == "block"] or curves
+        return after[-1].values[-1] if after else None
 
     def cost(self, name: str) -> float | None:
         """A cost averaged over the trials that state it."""

@@ -8,8 +8,12 @@ from jobs.contract import JobSpec
 PROFILE = {
     "cosine": "mean pairwise cosine",
     "residual": "relative residual",
+    "ratio": "high over low frequencies",
+    "energy": "Dirichlet energy",
     "rank": "effective rank",
     "norm": "mean feature norm",
+    "entropy": "attention entropy [nat]",
+    "first": "attention to the first token",
 }
 """Over-smoothing metrics measured per layer, and what their axes say."""
 

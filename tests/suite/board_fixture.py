@@ -174,6 +174,8 @@ def profile_of(spec: JobSpec, stack: str, depth: int) -> list[dict[str, Any]]:
                 "rank": round(60 * (1.01 - cosine), 4),
                 "norm": 4.0 + 0.5 * layer,
             }
+            if site == "branch" and stack != "graph":
+                row |= {"entropy": round(3.0 - 0.1 * layer, 5), "first": 0.05}
             layers.append({"stack": stack, "layer": layer, "site": site, **row})
     return layers
 
