@@ -98,7 +98,7 @@ class Row:
         return {trial.seed: trial for trial in self.trials if trial.value is not None}
 
     def last_layer(self, metric: str) -> float | None:
-        """A profile metric in the deepest layer of the last stack, averaged over seeds; after the block, if taken there."""
+        """A profile metric in the deepest layer of the last stack, averaged over seeds; of the block if it has it."""
         curves = [curve for curve in self.profile if curve.metric == metric]
         after = [curve for curve in curves if curve.site == "block"] or curves
         return after[-1].values[-1] if after else None
