@@ -2,13 +2,13 @@
 
 import torch
 
-from tests.benchmarks import attention, classification, graph, planning, scheduling, segmentation, variants
+from tests.benchmarks import attention, classification, graph, models, planning, scheduling, segmentation, variants
 
 
 def main() -> None:
     torch.set_num_threads(1)
     print("# Benchmarks\n\nRatios measured side by side in one run by `python -m tests.benchmarks`.\n")
-    for benchmark in (attention, variants, classification, segmentation, graph, planning, scheduling):
+    for benchmark in (attention, variants, models, classification, segmentation, graph, planning, scheduling):
         benchmark.main()
 
 

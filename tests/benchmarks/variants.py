@@ -1,104 +1,103 @@
-"""Step time and peak memory of every variant over softmax in whole models: `python -m tests.benchmarks.variants`.
+"""Every variant's attention over softmax's, and with a dense A over the fused one: `python -m tests.benchmarks.variants`.
 
-DeiT-tiny at 224 pixels (197 tokens) and both decoders at 2,048 tokens, on a GPU also at 8,192 and all in bfloat16;
-forward, backward and AdamW. Goal: one-call variants at most 1.05 in both.
+Forward and backward through one layer's attention between projections, which are not part of it: four heads of 64
+channels, 197, 1,024 and 4,096 tokens as in vision, 2,048 causal ones. On a GPU in bfloat16, compiled and not. Goals:
+one fused call at most 1.05 of softmax's time, two at most 2.1.
 """
 
-import functools
-import itertools
-import statistics
+import dataclasses
 from collections.abc import Callable
+from functools import partial
 
 import torch
-from torch import nn
+from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
 
 from jobs import registry
-from jobs.api import Plug
-from jobs.hosts import deit, llama, lm
-from jobs.hosts.words import LanguageModel
-from jobs.training.run import plug
+from jobs.api import Layer, Variant
+from jobs.check.checks.numerics import Dense
+from jobs.operators.attention import Attention
 from tests.benchmarks.measure import peak_bytes, ratio, table, turns
-from tests.jobs.tiny import spec
+from tests.benchmarks.models import applicable
 
-ROUNDS = 9
-Step = Callable[[], None]
+HEADS, CHANNELS = 4, 64
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
-CONTEXTS = (2048, 8192) if DEVICE == "cuda" else (2048,)
+DTYPE = torch.bfloat16 if DEVICE == "cuda" else torch.float32
 
 
-def vision(variant: str) -> Step:
-    """A training step of DeiT-tiny on four images."""
-    torch.manual_seed(0)
-    make = plug(spec("graph", variant), registry.variant(variant))
-    model = deit.create("deit_tiny_patch16_224", make, {}).to(DEVICE)
-    images = torch.randn(4, 3, 224, 224, device=DEVICE)
-    return step(model, lambda: model(images)[0].logsumexp(-1).mean())
+@dataclasses.dataclass(frozen=True)
+class Setting:
+    tokens: int
+    causal: bool
+    rounds: int
+
+    def __str__(self) -> str:
+        return f"{self.tokens:,} tokens{', causal' if self.causal else ''}"
 
 
-def language(architecture: str, context: int, variant: str) -> Step:
-    """A training step of a four-layer decoder on one sequence of `context` words."""
-    torch.manual_seed(0)
-    make = plug(spec("graph", variant), registry.variant(variant))
-    model = _decoder(architecture, context, make).to(DEVICE)
-    words = torch.randint(4, 1000, (1, context + 1), device=DEVICE)
-    return step(model, lambda: model(words[:, :-1], words[:, 1:])[0].mean())
+SETTINGS = (Setting(197, False, 31), Setting(1024, False, 15), Setting(4096, False, 3), Setting(2048, True, 7))
 
 
-def _decoder(architecture: str, context: int, make: Plug) -> LanguageModel:
-    if architecture == "fairseq":
-        shape = lm.Shape(vocabulary=1000, context=context, depth=4, width=256, heads=4, ffn=1024)
-        return lm.LanguageModel(shape, make)
-    modern = llama.Shape(vocabulary=1000, context=context, depth=4, width=256, heads=4, kv_heads=2, ffn=688)
-    return llama.model(modern, make)
+class Work:
+    """Forward and backward of one variant's layer."""
+
+    def __init__(self, name: str, kind: type[Attention], setting: Setting, *, compiled: bool = False) -> None:
+        torch.manual_seed(0)
+        layer = Layer(1, 4, HEADS * CHANNELS, HEADS, setting.causal)
+        self.variant: Variant = registry.variant(name)(layer).to(DEVICE, DTYPE)
+        shape = (4, 1, HEADS, setting.tokens, CHANNELS)
+        self.q, self.k, self.v, self.v0 = (part.requires_grad_() for part in torch.randn(shape).to(DEVICE, DTYPE))
+        self.kind, self.causal = kind, setting.causal
+        self.forward: Callable[[], Tensor] = torch.compile(self._forward) if compiled else self._forward
+
+    def _forward(self) -> Tensor:
+        x = self.v0.transpose(1, 2).flatten(2)[:, None]
+        memory = {"v0": self.v0} if "v0" in self.variant.keeps else {}
+        a = self.kind(self.q, self.k, x=x, memory=memory, causal=self.causal)
+        branch = self.variant(a, self.v, lambda mixed: mixed.transpose(1, 2).flatten(2)[:, None])
+        handed_on = self.variant.leave(self.variant.feed(self.variant.enter(x)), x, memory)
+        return branch.square().sum() + handed_on.sum() + self.variant.penalty(x)
+
+    def __call__(self) -> None:
+        self.forward().backward()
+
+    def flops(self) -> int:
+        with FlopCounterMode(display=False) as counter:
+            self._forward()
+        return int(counter.get_total_flops())
 
 
-def step(model: nn.Module, loss: Callable[[], torch.Tensor]) -> Step:
-    """Forward, backward and update."""
-    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4)
-
-    def run() -> None:
-        optimizer.zero_grad(set_to_none=True)
-        with torch.autocast(DEVICE, torch.bfloat16, enabled=DEVICE == "cuda"):
-            cost = loss()
-        cost.backward()
-        optimizer.step()
-
-    return run
-
-
-def twice(host: Callable[[str], Step], variant: str) -> None:
+def once(name: str, setting: Setting) -> None:
     """What the memory of a fresh process is measured on."""
-    run = host(variant)
-    run()
-    run()
+    Work(name, Attention, setting)()
 
 
-def main() -> None:
-    hosts: list[tuple[str, int, Callable[[str], Step]]] = [("DeiT-tiny, 197 tokens", 4 * 197, vision)]
-    for architecture, context in itertools.product(("fairseq", "modern"), CONTEXTS):
-        title = f"Decoder, {architecture}, {context:,} tokens, causal"
-        hosts.append((title, context, functools.partial(language, architecture, context)))
-    for title, tokens, host in hosts:
-        print(compared(title, tokens, host), flush=True)
-
-
-def compared(title: str, tokens: int, host: Callable[[str], Step]) -> str:
-    """The table of one model; `tokens` are those of a step."""
-    names = ["softmax", *(name for name in registry.variant_names() if name != "softmax")]
-    seconds = turns({name: host(name) for name in names}, rounds=ROUNDS)
-    memory = {name: peak_bytes(functools.partial(twice, host), name) for name in names}
+def compared(setting: Setting, *, compiled: bool = False) -> str:
+    """The table of one setting."""
+    names = applicable(heads=HEADS, causal=setting.causal)
+    fused = {name: Work(name, Attention, setting, compiled=compiled) for name in names}
+    dense = {f"{name} dense": Work(name, Dense, setting, compiled=compiled) for name in names}
+    seconds = turns(fused | dense, rounds=setting.rounds)
+    memory = {name: peak_bytes(partial(once, name), setting) for name in names}
     rows = [
         (
             name,
-            f"{tokens / statistics.median(seconds[name]):,.0f}",
             f"{ratio(seconds, name, 'softmax'):.2f}",
             f"{memory[name] / memory['softmax']:.2f}",
+            f"{fused[name].flops() / fused['softmax'].flops():.2f}",
+            f"{ratio(seconds, f'{name} dense', name):.1f}",
         )
         for name in names
     ]
-    precision = "bfloat16" if DEVICE == "cuda" else "float32"
-    header = ("variant", "tokens/s", "step time / softmax", "peak memory / softmax")
-    return table(f"{title}, {precision}", header, rows)
+    how = f"{str(DTYPE).removeprefix('torch.')}{', compiled' if compiled else ''}"
+    header = ("variant", "time / softmax", "peak memory / softmax", "operations / softmax", "dense / fused time")
+    return table(f"Attention of a layer, {setting}, {how}", header, rows)
+
+
+def main() -> None:
+    for setting in SETTINGS:
+        for compiled in (False, True) if DEVICE == "cuda" else (False,):
+            print(compared(setting, compiled=compiled), flush=True)
 
 
 if __name__ == "__main__":
