@@ -94,13 +94,18 @@ def step_flops(task: Task, model: nn.Module, global_batch: int) -> int:
     """
     few = min(global_batch, 2)
     before, training = randomness.state(), model.training
-    counter = FlopCounterMode(display=False, custom_mapping=_FORMULAS)
+    counter = operations()
     model.train()
     with torch.no_grad(), counter:
         task.loss(model, task.batch([(0, index % task.samples()) for index in range(few)]))
     model.train(training)
     randomness.restore(before)
     return round(3 * counter.get_total_flops() * (1 if task.full_batch else global_batch / few))
+
+
+def operations() -> FlopCounterMode:
+    """Counts operations in a `with` block, fused attention on a CPU among them."""
+    return FlopCounterMode(display=False, custom_mapping=_FORMULAS)
 
 
 def _attention(q: Any, k: Any, v: Any, *rest: Any, out_shape: Any = None, **named: Any) -> int:

@@ -1,4 +1,4 @@
-"""Every variant's attention over softmax's, and with a dense A over the fused one: `python -m tests.benchmarks.variants`.
+"""Every variant's attention over softmax's, and a dense form over the fused one: `python -m tests.benchmarks.variants`.
 
 Forward and backward through one layer's attention between projections, which are not part of it: four heads of 64
 channels, 197, 1,024 and 4,096 tokens as in vision, 2,048 causal ones. On a GPU in bfloat16, compiled and not. Goals:
@@ -11,12 +11,12 @@ from functools import partial
 
 import torch
 from torch import Tensor
-from torch.utils.flop_counter import FlopCounterMode
 
 from jobs import registry
 from jobs.api import Layer, Variant
 from jobs.check.checks.numerics import Dense
 from jobs.operators.attention import Attention
+from jobs.training.cost import operations
 from tests.benchmarks.measure import peak_bytes, ratio, table, turns
 from tests.benchmarks.models import applicable
 
@@ -62,7 +62,7 @@ class Work:
         self.forward().backward()
 
     def flops(self) -> int:
-        with FlopCounterMode(display=False) as counter:
+        with operations() as counter:
             self._forward()
         return int(counter.get_total_flops())
 

@@ -2,11 +2,11 @@
 
 import torch
 from torch import nn
-from torch.utils.flop_counter import FlopCounterMode
 
 from jobs.api import Layer, Variant
 from jobs.check.subject import NotApplicable, Subject
 from jobs.operators.attention import Attention
+from jobs.training.cost import operations
 
 _TOKENS, _WIDTH, _HEADS, _DEPTH = 197, 192, 4, 12
 _FAIR = 0.1
@@ -35,7 +35,7 @@ def _measure(variant: Variant) -> dict[str, float]:
         saved.add((tensor.data_ptr(), tensor.numel() * tensor.element_size()))
         return tensor
 
-    with FlopCounterMode(display=False) as counter, torch.autograd.graph.saved_tensors_hooks(note, lambda kept: kept):
+    with operations() as counter, torch.autograd.graph.saved_tensors_hooks(note, lambda kept: kept):
         q, k, v = qkv(variant.enter(x)).squeeze(1).unflatten(-1, (3, _HEADS, -1)).permute(2, 0, 3, 1, 4)
         a = Attention(q, k, x=x, memory={})
         y = variant(a, v, lambda mixed: out(mixed.transpose(1, 2).flatten(2))[:, None])
