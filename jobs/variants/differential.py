@@ -36,8 +36,8 @@ class Differential(Variant):
         """(1 - lam_0) rms(A_1 V - lam A_2 V), one fused call for both maps."""
         pairs = v.unflatten(-3, (-1, 2))  # (..., H / 2, 2, N, D)
         wide = torch.cat(pairs.unbind(-3), -1).repeat_interleave(2, -3)  # (..., H, N, 2 D)
-        one, other = a(wide).unflatten(-3, (-1, 2)).unbind(-3)
+        one, other = a(wide).to(torch.promote_types(v.dtype, torch.float32)).unflatten(-3, (-1, 2)).unbind(-3)
         first, second = (self.q * self.k).sum(-1).exp()
-        difference = one - (first - second + self.start).to(one.dtype) * other
+        difference = one - (first - second + self.start) * other
         normed = (1 - self.start) * rms_norm(difference, self.gain.shape, self.gain.to(difference.dtype), _EPSILON)
-        return torch.stack(normed.chunk(2, -1), -3).flatten(-4, -3)
+        return torch.stack(normed.chunk(2, -1), -3).flatten(-4, -3).to(v.dtype)

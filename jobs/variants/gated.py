@@ -3,7 +3,7 @@
     O_l = sigmoid(X_l W_g + b_g) * A_l V_l        per element, or one gate per head
 
 Source: Qiu et al., "Gated Attention for Large Language Models: Non-linearity, Sparsity, and Attention-Sink-Free",
-NeurIPS 2025; the gate after attention, for each element, was the best of theirs.
+NeurIPS 2025; of their gates the one after attention, for each element. W_g starts from N(0, 0.02), b_g from 0.
 """
 
 from typing import Literal
@@ -12,6 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from jobs.api import Layer, Smoothing, Variant
+
+_STD = 0.02
 
 
 class Gated(Variant):
@@ -22,6 +24,8 @@ class Gated(Variant):
         if gate not in ("element", "head"):
             raise ValueError(f"gated: gate must be element or head, got {gate!r}.")
         self.gate = nn.Linear(layer.width, layer.width if gate == "element" else layer.heads)
+        nn.init.normal_(self.gate.weight, std=_STD)
+        nn.init.zeros_(self.gate.bias)
 
     def mix(self, a: Smoothing, v: Tensor) -> Tensor:
         """sigmoid(X W_g + b_g) * U."""
