@@ -136,7 +136,7 @@ def test_when_the_head_dies_and_comes_back_the_same_command_completes_the_plan(c
 def _host(cluster: Cluster, runs: str, rank: int) -> str:
     """Where the job's node of that rank runs."""
     for name in cluster.hosts.names:
-        running = subprocess.run(cluster.hosts.inside(name, "ps", "-eo", "args"), capture_output=True, text=True)
+        running = subprocess.run(cluster.hosts.inside(name, "ps", "-ww", "-eo", "args"), capture_output=True, text=True)
         if f"--node-rank={rank}" in running.stdout and f"/{runs}/" in running.stdout:
             return name
     raise AssertionError(f"no host has node {rank} of the job")
