@@ -4,10 +4,12 @@ Kept tensors travel as arguments and results, never as state: nothing to clear b
 recomputation under activation checkpointing would miss, nothing that deepcopy or a second forward pass shares.
 """
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.checkpoint import checkpoint
 
 from jobs.api import Variant
@@ -59,10 +61,33 @@ class Stack(nn.Sequential):
         found: dict[int, Tensor] = {}
         for index, block in enumerate(self):
             if self.checkpointing and self.training:
-                x, extra, *kept = checkpoint(block, x, context, *kept, use_reentrant=False)
+                x, extra, *kept = checkpoint(block, x, context, *kept, use_reentrant=False, **_recomputing(block))
             else:
                 x, extra, *kept = block(x, context, *kept)
             penalty = penalty + extra
             if index in layers:
                 found[index] = x
         return [found[layer] for layer in layers], penalty
+
+
+def _recomputing(block: nn.Module) -> dict[str, Any]:
+    """How `checkpoint` is to compute a block again: without counting a batch twice in running statistics."""
+    norms = [part for part in block.modules() if isinstance(part, _BatchNorm)]
+    return {"context_fn": lambda: (contextlib.nullcontext(), _counted_already(norms))} if norms else {}
+
+
+@contextlib.contextmanager
+def _counted_already(norms: Sequence[_BatchNorm]) -> Iterator[None]:
+    """Running means, variances and counts stay as they are in the block."""
+    momenta = [norm.momentum for norm in norms]
+    counts = [norm.num_batches_tracked for norm in norms]
+    before = [count.clone() if count is not None else None for count in counts]
+    for norm in norms:
+        norm.momentum = 0.0
+    try:
+        yield
+    finally:
+        for norm, momentum, count, kept in zip(norms, momenta, counts, before, strict=True):
+            norm.momentum = momentum
+            if count is not None and kept is not None:
+                count.copy_(kept)

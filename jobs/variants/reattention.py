@@ -6,6 +6,7 @@ Source: Zhou, Kang, Jin, Yang, Lian, Jiang, Hou, Feng, "DeepViT: Towards Deeper 
 2021; Theta as torch draws it. It needs the maps themselves, N x N for each head, without attention dropout.
 """
 
+import torch
 from torch import Tensor, nn
 
 from jobs.api import Layer, Smoothing, Variant
@@ -31,6 +32,7 @@ class ReAttention(Variant):
 
     def mix(self, a: Smoothing, v: Tensor) -> Tensor:
         """BN(Theta A + b) V; what A hides stays hidden."""
-        maps = a.dense()
-        mixed: Tensor = self.norm(self.theta(maps))
+        maps = a.dense().to(self.theta.weight.dtype)
+        with torch.autocast(v.device.type, enabled=False):  # nearly uniform maps: the norm would magnify rounding
+            mixed: Tensor = self.norm(self.theta(maps))
         return mixed.masked_fill(maps == 0, 0.0).to(v.dtype) @ v
