@@ -84,7 +84,7 @@ class Desk:
 
     def running_steps(self, number: int) -> None:
         """Wait until some job has done so many steps."""
-        self.cluster.until(lambda: any(_steps(path) >= number for path in self.events()), limit_s=90)
+        self.cluster.until(lambda: any(_steps(path) >= number for path in self.events()), limit_s=240)
 
     def events(self) -> list[Path]:
         return sorted((self.folder / "runs").glob("*/attempts/*/events.jsonl"))
