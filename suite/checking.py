@@ -13,6 +13,7 @@ from typing import Literal
 
 import jobs.contract
 from suite.errors import UsageError
+from suite.running.runtimes import leash
 
 _ROOT = Path(jobs.contract.__file__).parents[1]
 
@@ -38,8 +39,9 @@ class Examination:
         self.network = True
         """Whether the variant's code could reach a network; known with the first finding."""
         self._limit_s = limit_s
-        words = ["-m", "jobs.check.alone", variant, *(["--quick"] if quick else [])]
-        self._command = [sys.executable, *words]
+        python = [sys.executable, "-m", "jobs.check.alone", variant, *(["--quick"] if quick else [])]
+        tie = [sys.executable, "-I", "-S", leash.__file__, str(os.getpid()), str(int(signal.SIGKILL))]
+        self._command = [*tie, *python]  # it ends with this process, however that dies
         self._overdue = False
 
     def __iter__(self) -> Iterator[Finding]:
@@ -68,15 +70,12 @@ class Examination:
 
     def _read(self, child: "subprocess.Popen[str]") -> Iterator[Finding]:
         for line in child.stdout or ():
-            try:
-                found = json.loads(line)
-            except ValueError:
-                continue  # what the variant's own code prints
+            found = json.loads(line)
             if "problem" in found:
                 raise UsageError(found["problem"])
             if "network" in found:
                 self.network = found["network"]
-            elif "check" in found:
+            else:
                 yield Finding(**found)
         child.wait()
 

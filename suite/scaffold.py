@@ -42,7 +42,7 @@ from torch import Tensor
 
 from jobs.check.loops import Head, spread
 
-ARGUMENTS = {{"strength": 0.3}}
+ARGUMENTS = {"strength": 0.3}
 
 
 def head(h: Head, *, strength: float) -> Tensor:
@@ -60,13 +60,15 @@ def write(name: str, folder: Path) -> tuple[Path, Path]:
     path, formula = folder / f"{name}.py", folder / f"{name}_formula.py"
     words = name.split("_")
     text = _TEMPLATE.format(title=" ".join(words).capitalize(), cls="".join(map(str.capitalize, words)), name=name)
-    for taken in (path, formula):
-        if taken.exists():
-            raise UsageError(f"{taken} exists already; choose another name or move it away.")
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
-        formula.write_text(_FORMULA.format(), encoding="utf-8")
+        with formula.open("x", encoding="utf-8") as second, path.open("x", encoding="utf-8") as first:
+            first.write(text)
+            second.write(_FORMULA)
+    except FileExistsError as error:
+        if error.filename == str(path):
+            formula.unlink()  # made a moment ago
+        raise UsageError(f"{error.filename} exists already; choose another name or move it away.") from error
     except OSError as error:
         raise UsageError(f"{path} cannot be written: {error.strerror}. Choose another folder with -o.") from error
     return path, formula

@@ -6,6 +6,7 @@ file itself is one line {"problem"}. `unsmooth check` starts this in a process o
 
 import argparse
 import json
+import os
 import sys
 import time
 from collections.abc import Iterator
@@ -18,18 +19,20 @@ from jobs.errors import VariantError
 
 
 def main(arguments: list[str]) -> None:
-    """Print a line for each check as soon as it has ended."""
+    """Print a line for each check as soon as it has ended; what the variant's code prints goes to standard error."""
     parser = argparse.ArgumentParser(prog="python -m jobs.check", description=__doc__.partition("\n")[0])
     parser.add_argument("variant", help="a variant's name, or a file that ends in .py")
     parser.add_argument("--quick", action="store_true", help="leave out what starts jobs, compiles or takes seconds")
     given = parser.parse_args(arguments)
-    try:
-        subject = of_file(Path(given.variant)) if given.variant.endswith(".py") else of_name(given.variant)
-    except VariantError as error:
-        print(json.dumps({"problem": str(error)}), flush=True)
-        return
-    for finding in findings(subject, quick=given.quick):
-        print(json.dumps(finding), flush=True)
+    with os.fdopen(os.dup(1), "w", encoding="utf-8") as said:
+        os.dup2(2, 1)
+        try:
+            subject = of_file(Path(given.variant)) if given.variant.endswith(".py") else of_name(given.variant)
+        except VariantError as error:
+            print(json.dumps({"problem": str(error)}), file=said, flush=True)
+            return
+        for finding in findings(subject, quick=given.quick):
+            print(json.dumps(finding), file=said, flush=True)
 
 
 def findings(subject: Subject, *, quick: bool = False) -> Iterator[dict[str, Any]]:

@@ -34,10 +34,6 @@ class Formula:
     arguments: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     training: bool = False
 
-    def wants(self) -> set[str]:
-        """Every argument and parameter that a hook names."""
-        return {name for hook, function in self.hooks.items() for name in _named(hook, function)}
-
 
 def of_builtin(name: str) -> Formula | None:
     """The formula of a variant that is part of the project; None if it has none."""

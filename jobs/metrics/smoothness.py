@@ -92,7 +92,7 @@ def energy(x: Tensor, a: Smoothing, heads: int) -> Tensor:
     It is 0 if A leaves X as it is. The channels are dealt to the heads in order, and each part meets its head's A.
     """
     parts = x.squeeze(-3).unflatten(-1, (heads, -1)).transpose(-3, -2)
-    smoothed = (parts * a(parts.to(x.dtype))).sum((-3, -2, -1))
+    smoothed = (parts * a(parts)).sum((-3, -2, -1))
     whole = parts.square().sum((-3, -2, -1)).clamp(min=torch.finfo(x.dtype).tiny)
     return (1 - smoothed / whole).mean()
 

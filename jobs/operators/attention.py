@@ -85,12 +85,15 @@ class Attention:
     def rows(self, queries: Tensor) -> Tensor:
         """The rows of A, without dropout, for the tokens `queries` (R,): (B, H, R, N)."""
         logits = self.q[..., queries, :] @ self.k.mT * self.scale
-        tokens = torch.arange(logits.shape[-1], device=logits.device)
-        allowed = tokens <= queries[:, None] if self.causal else torch.ones_like(logits[0, 0], dtype=torch.bool)
-        if self.visible is not None:
-            allowed = allowed & self.visible[:, None, None, :]
-        weights = logits.masked_fill(~allowed, -torch.inf).softmax(-1)
-        return weights.masked_fill(~allowed.any(-1, keepdim=True), 0.0)
+        seen = self.seen(queries)
+        weights = logits.masked_fill(~seen, -torch.inf).softmax(-1)
+        return weights.masked_fill(~seen.any(-1, keepdim=True), 0.0)
+
+    def seen(self, queries: Tensor) -> Tensor:
+        """Which tokens each of `queries` (R,) may see: (1 or B, 1, R, N)."""
+        tokens = torch.arange(self.k.shape[-2], device=self.k.device)
+        order = tokens <= queries[:, None] if self.causal else (tokens >= 0).expand(len(queries), -1)
+        return order[None, None] if self.visible is None else order & self.visible[:, None, None, :]
 
     def drop_edges(self, p: float) -> "Attention":
         raise VariantError("Attention between all tokens has no edges to drop; skip layers that are not `layer.graph`.")

@@ -85,13 +85,19 @@ def compared(setting: Setting, *, compiled: bool = False) -> str:
             f"{ratio(seconds, name, 'softmax'):.2f}",
             f"{memory[name] / memory['softmax']:.2f}",
             f"{fused[name].flops() / fused['softmax'].flops():.2f}",
-            f"{ratio(seconds, f'{name} dense', name):.1f}",
+            f"{ratio(seconds, f'{name} dense', name):.1f}" if _fuses(name) else "-",
         )
         for name in names
     ]
     how = f"{str(DTYPE).removeprefix('torch.')}{', compiled' if compiled else ''}"
     header = ("variant", "time / softmax", "peak memory / softmax", "operations / softmax", "dense / fused time")
     return table(f"Attention of a layer, {setting}, {how}", header, rows)
+
+
+def _fuses(name: str) -> bool:
+    """Whether it calls the host's fused kernel, so that a dense form is another one."""
+    cls = registry.variant(name)
+    return cls.operator is Variant.operator and "dense" not in cls.needs
 
 
 def main() -> None:

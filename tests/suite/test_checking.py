@@ -3,6 +3,10 @@
 import json
 import os
 import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +15,7 @@ import pytest
 from suite import scaffold
 from tests.suite.command import Command
 
+ROOT = Path(__file__).parents[2]
 VARIANT = """
 from jobs.api import Variant
 
@@ -74,7 +79,27 @@ def test_code_that_exits_is_a_finding(unsmooth: Command, tmp_path: Path) -> None
 
 
 def test_what_the_code_prints_disturbs_no_finding(unsmooth: Command, tmp_path: Path) -> None:
-    assert examined(unsmooth, odd(tmp_path, "print('[1, 2]'); print('{}')"), code=0)
+    assert examined(unsmooth, odd(tmp_path, "print(5); print('{}'); __import__('os').system('echo 7')"), code=0)
+
+
+def test_the_checks_end_with_the_command_however_it_dies(unsmooth: Command, tmp_path: Path) -> None:
+    mark = tmp_path / "pid"
+    path = odd(
+        tmp_path, f"open({str(mark)!r}, 'w').write(str(__import__('os').getpid())); __import__('time').sleep(600)"
+    )
+    command = [sys.executable, "-m", "suite.cli", "check", str(path)]
+    child = subprocess.Popen(command, cwd=tmp_path, env=unsmooth.environment | {"PYTHONPATH": str(ROOT)})
+    _until(lambda: mark.exists() and mark.read_text().isdigit())
+    child.kill()
+    child.wait()
+    _until(lambda: not Path("/proc", mark.read_text(), "cmdline").exists())
+
+
+def _until(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not holds():
+        assert time.monotonic() < deadline, "it did not come about"
+        time.sleep(0.05)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="Only root may always leave the network.")

@@ -33,6 +33,14 @@ def test_an_existing_file_is_left_alone(tmp_path: Path) -> None:
     assert path.read_text() == "precious"
 
 
+@pytest.mark.parametrize("taken", ["my_idea.py", "my_idea_formula.py"])
+def test_nothing_is_written_beside_a_file_that_exists(taken: str, tmp_path: Path) -> None:
+    (tmp_path / taken).write_text("precious")
+    with pytest.raises(UsageError, match=f"{taken} exists already"):
+        scaffold.write("my_idea", tmp_path)
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [(taken, "precious")]
+
+
 @pytest.mark.parametrize("name", ["MyIdea", "my idea", "1st", "class", "../up", "_hidden", "a__b", ""])
 def test_a_name_that_cannot_be_a_variants_is_refused(name: str, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="cannot be called"):

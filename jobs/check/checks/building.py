@@ -91,8 +91,7 @@ def _layer(model: nn.Module) -> Any:
 def copies(subject: Subject) -> str:
     """A deep copy made after use, and an instance loaded from the saved state, give the same."""
     for name, (task, model) in hosts(subject).items():
-        scatter([part.double() for part in model.modules() if isinstance(part, Variant)])
-        model.float()
+        scatter([part for part in model.modules() if isinstance(part, Variant)])
         batch = tiny.draws(task, name)
         expected, _ = tiny.gradients(task, model, batch)
         loaded = tiny.built(task, subject.cls)

@@ -39,7 +39,9 @@ def _measure(variant: Variant) -> dict[str, float]:
         q, k, v = qkv(variant.enter(x)).squeeze(1).unflatten(-1, (3, _HEADS, -1)).permute(2, 0, 3, 1, 4)
         a = Attention(q, k, x=x, memory={})
         y = variant(a, v, lambda mixed: out(mixed.transpose(1, 2).flatten(2))[:, None])
-        variant.feed(feed(variant.enter(x + y)))
+        z = x + y
+        z = variant.leave(z + variant.feed(feed(variant.enter(z))), x, {})
+        variant.penalty(z)
     parameters = sum(part.numel() for module in (qkv, out, feed, variant) for part in module.parameters())
     return {
         "parameters": parameters,

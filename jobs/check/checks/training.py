@@ -90,9 +90,8 @@ def _folder(subject: Subject, task: str, root: Path, *, processes: int) -> JobFo
 
 
 def _run(folder: JobFolder, *, processes: int) -> "subprocess.CompletedProcess[str]":
-    several = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]
-    command = [sys.executable, *(several if processes > 1 else []), "-m", "jobs", str(folder.root)]
     environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(_ROOT)}
+    command = [sys.executable, *tiny.words(folder, processes)]
     try:
         return subprocess.run(
             command, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=_LIMIT_S

@@ -141,3 +141,11 @@ class Largest(torch.utils._python_dispatch.TorchDispatchMode):
             if isinstance(tensor, Tensor):
                 self.elements = max(self.elements, tensor.untyped_storage().nbytes() // tensor.element_size())
         return result
+
+
+def test_there_are_no_edges_to_drop_or_to_ask_for() -> None:
+    q = torch.zeros(1, 1, 3, 2)
+    a = Attention(q, q, x=q, memory={})
+    for ask in (lambda: a.drop_edges(0.5), a.linked):
+        with pytest.raises(VariantError, match=r"layers that are not `layer\.graph`"):
+            ask()
