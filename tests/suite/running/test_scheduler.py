@@ -98,7 +98,8 @@ def test_killing_the_raylet_and_then_the_driver_loses_nothing_and_runs_nothing_t
     results = scheduler.run(six_jobs(), options(tmp_path), Remembers())
     assert [result.status for result in results] == ["ok"] * 6
     assert {result.id: result for result in results} | stood == published(tmp_path)
-    assert [result.attempt for result in results[2:4]] == [3, 3]
+    # Three, but a job that is handed to the dying raylet before Ray notices loses one more.
+    assert all(result.attempt in (3, 4) for result in results[2:4])
 
 
 def test_a_termination_request_drains_and_publishes_nothing_unfinished(tmp_path: Path) -> None:
