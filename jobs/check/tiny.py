@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from jobs import registry
 from jobs.api import Task, Variant
-from jobs.contract import JobFolder, JobSpec
+from jobs.contract import JobSpec
 from jobs.randomness import seed_all
 
 
@@ -68,12 +68,6 @@ def spec(task: str, variant: str = "softmax", **changes: Any) -> JobSpec:
         "global_batch": setting.batch,
     }
     return JobSpec(**fields | changes)
-
-
-def words(folder: JobFolder, processes: int) -> list[str]:
-    """What Python is given to run the job in `folder` in so many processes."""
-    several = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]
-    return [*(several if processes > 1 else []), "-m", "jobs", str(folder.root)]
 
 
 def loaded(name: str) -> Task:

@@ -7,6 +7,7 @@ Source: Zhai, "Exclusive Self Attention", arXiv 2603.09078, 2026; no parameter. 
 
 import torch
 from torch import Tensor
+from torch.nn.functional import normalize
 
 from jobs.api import Smoothing, Variant
 
@@ -15,9 +16,8 @@ class Exclusive(Variant):
     """Smoothing without the component along the token's own value."""
 
     def mix(self, a: Smoothing, v: Tensor) -> Tensor:
-        """U - (U . V) V / |V|^2; a value of zeros takes nothing out."""
+        """U - (U . n) n, n = V / |V|; a value shorter than 1e-12 takes out less, one of zeros nothing."""
         u = a(v)
         wide = torch.promote_types(v.dtype, torch.float32)
-        u_wide, v_wide = u.to(wide), v.to(wide)
-        length = v_wide.square().sum(-1, keepdim=True).clamp(min=torch.finfo(wide).tiny)
-        return (u_wide - (u_wide * v_wide).sum(-1, keepdim=True) / length * v_wide).to(v.dtype)
+        own = normalize(v.to(wide), dim=-1)
+        return (u.to(wide) - (u.to(wide) * own).sum(-1, keepdim=True) * own).to(v.dtype)

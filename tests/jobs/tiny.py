@@ -8,10 +8,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from jobs.check.tiny import HOSTS, SETTINGS, Setting, built, draws, gradients, loaded, spec, words
+from jobs.check.tiny import HOSTS, SETTINGS, Setting, built, draws, gradients, loaded, spec
 from jobs.contract import JobFolder, JobSpec, Launch, Result
 
-__all__ = ["HOSTS", "SETTINGS", "Setting", "built", "draws", "gradients", "loaded", "spec", "words"]
+__all__ = ["HOSTS", "SETTINGS", "Setting", "built", "draws", "gradients", "loaded", "spec"]
 
 ROOT = Path(__file__).parents[2]
 
@@ -27,7 +27,8 @@ def place(folder: Path, job: JobSpec, **launch: Any) -> JobFolder:
 
 def start(folder: JobFolder, *, processes: int = 1, python: str = sys.executable) -> subprocess.Popen[str]:
     """Start the job in a child process, as the local runtime does."""
-    command = [python, *words(folder, processes)]
+    several = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]
+    command = [python, *(several if processes > 1 else []), "-m", "jobs", str(folder.root)]
     environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
     return subprocess.Popen(
         command, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True

@@ -1,18 +1,14 @@
 """The real thing: a job of a few steps in each task, and one in two processes, started as the suite starts them."""
 
-import os
 import shutil
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
-from jobs.check import tiny
+from jobs.check import nursery, tiny
 from jobs.check.subject import Failed, NotApplicable, Subject
 from jobs.contract import JobFolder, Launch, Result, read_events
 
 _STEPS, _LIMIT_S = 4, 180.0
-_ROOT = Path(__file__).parents[3]
 _CURVES_AGREE = 1e-4
 
 
@@ -66,14 +62,16 @@ def _curve(subject: Subject, task: str, *, processes: int = 1) -> list[float]:
     """
     with tempfile.TemporaryDirectory(prefix="unsmooth-check-") as root:
         folder = _folder(subject, task, Path(root), processes=processes)
-        done = _run(folder, processes=processes)
+        ended = nursery.run(folder, processes=processes, limit_s=_LIMIT_S)
+        if ended.code is None:
+            raise Failed(f"the job did not end within {_LIMIT_S:g} s")
         output = folder.attempt(1).output
         result = Result.load(output) if output.exists() else None
         if result is not None and result.status == "skipped":
             raise NotApplicable(result.reason or "the variant says so")
         if result is None or result.status != "ok":
-            said = result.reason if result else (done.stdout.strip().splitlines() or ["nothing"])[-1]
-            raise Failed(f"{task}: the job ended with exit code {done.returncode}: {said}")
+            said = result.reason if result else (ended.said.strip().splitlines() or ["nothing"])[-1]
+            raise Failed(f"{task}: the job ended with exit code {ended.code}: {said}")
         events = [event for _, event in read_events(folder.attempt(1).events)]
         return [event["values"]["train/loss"] for event in events if "train/loss" in event.get("values", {})]
 
@@ -87,14 +85,3 @@ def _folder(subject: Subject, task: str, root: Path, *, processes: int) -> JobFo
     tiny.spec(task, subject.name, steps=_STEPS).save(folder.spec)
     Launch(attempt=1, processes=processes, variant_file=file).save(folder.attempt(1).launch)
     return folder
-
-
-def _run(folder: JobFolder, *, processes: int) -> "subprocess.CompletedProcess[str]":
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(_ROOT)}
-    command = [sys.executable, *tiny.words(folder, processes)]
-    try:
-        return subprocess.run(
-            command, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=_LIMIT_S
-        )
-    except subprocess.TimeoutExpired as error:
-        raise Failed(f"the job did not end within {_LIMIT_S:g} s") from error
