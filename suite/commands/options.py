@@ -11,7 +11,10 @@ _CHOICE, _AGAIN, _MACHINE = "Which jobs", "Running again", "Where and how"
 
 PlanFile = Annotated[
     str,
-    typer.Argument(metavar="PLAN", help="A plan file, or the name of one that comes along: nano, smoke, small, paper."),
+    typer.Argument(
+        metavar="PLAN",
+        help="A plan file, or the name of one that comes along: nano, smoke, small, graphs, attention, paper.",
+    ),
 ]
 Runs = Annotated[Path, typer.Option("--runs", help="Folder that holds every job's files and the board.")]
 Select = Annotated[
