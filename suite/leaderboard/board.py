@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
+from suite.leaderboard.published import Published, published
 from suite.leaderboard.rows import Metric, Row, Trial, read
 from suite.leaderboard.statistics import DIRECTIONS, SEEDS_TO_RANK, Comparison, Estimate, compare, estimate
 from suite.planning.labels import plain
@@ -30,6 +31,7 @@ class Setting:
     label: str
     entries: tuple[Entry, ...]
     mixed: str | None = None  # that its results come from several versions of the data: one sentence
+    published: tuple[Published, ...] = ()  # what papers report for such a setting; never ours
 
     @property
     def baseline(self) -> Entry | None:
@@ -129,7 +131,7 @@ def _setting(rows: Sequence[Row], label: str, tier: str) -> Setting:
             rank += 1
             entry = dataclasses.replace(entry, rank=rank)
         ranked.append(entry)
-    return Setting(label=label, entries=tuple(ranked), mixed=mixed)
+    return Setting(label=label, entries=tuple(ranked), mixed=mixed, published=published(rows[0].setting))
 
 
 def _mixed(rows: Sequence[Row]) -> str | None:

@@ -56,7 +56,8 @@ def _section(task: Task, setting: Setting) -> list[str]:
     ]
     rows = ["| " + " | ".join(map(_cell, _cells(entry))) + " |" for entry in setting.entries]
     notes = [f"- {entry.row.name}: {reason}" for entry in setting.entries for reason in wording.reasons(entry)]
-    return [*head, *rows, "", *notes, *([""] if notes else [])]
+    said = [f"- As published, not ours: {wording.quoted(line)}" for line in setting.published]
+    return [*head, *rows, "", *notes, *said, *([""] if notes or said else [])]
 
 
 def _cells(entry: Entry) -> list[str]:

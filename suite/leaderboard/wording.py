@@ -1,6 +1,7 @@
 """Numbers and verdicts as people read them; the same words on the page and in the tables."""
 
 from suite.leaderboard.board import Entry
+from suite.leaderboard.published import MARKS, Published
 from suite.leaderboard.rows import Metric
 from suite.leaderboard.statistics import Estimate
 
@@ -81,3 +82,10 @@ def seeds(entry: Entry) -> str:
 def reasons(entry: Entry) -> list[str]:
     """Each different reason why trials of the row have no number, once."""
     return list(dict.fromkeys(trial.reason for trial in entry.row.trials if trial.reason))
+
+
+def quoted(line: Published) -> str:
+    """`GCN, DropEdge: accuracy 49.5. Source (seen: read in ...)`: a paper's figure in words."""
+    figures = ", ".join(f"{name} {value:g}" for name, value in line.figures.items())
+    protocol = f" Protocol: {line.protocol}." if line.protocol else ""
+    return f"{line.model}, {line.variant}: {figures}.{protocol} {line.source} ({line.mark}: {MARKS[line.mark]})"

@@ -1,9 +1,15 @@
 import dataclasses
+import html
 import json
 from pathlib import Path
 
+import pytest
+
+from suite.leaderboard import board as board_module
 from suite.leaderboard.board import Board, build
-from suite.leaderboard.tables import document
+from suite.leaderboard.page import render
+from suite.leaderboard.published import Published
+from suite.leaderboard.tables import comma_separated, document, markdown
 from suite.planning.manifest import Manifest
 from tests.suite.board_fixture import write_runs
 
@@ -66,3 +72,20 @@ def test_the_json_document_holds_the_whole_board(board: Board):
         return json.loads(json.dumps(value))
 
     assert json.loads(document(board)) == plain(dataclasses.asdict(board))
+
+
+def test_figures_from_papers_stand_beside_ours_and_are_none_of_them(
+    board: Board, monkeypatch: pytest.MonkeyPatch, folder: tuple[Path, Manifest]
+):
+    paper = "Author <i>, 2020"
+    line = Published(
+        **{"model": "GCN", "variant": "DropEdge", "figures": {"accuracy": 49.5}, "source": paper, "mark": "recalled"},
+        **{"data": "karate", "like": {}},
+    )
+    monkeypatch.setattr(board_module, "published", lambda setting: (line,) if setting["data"] == "karate" else ())
+    beside = build(*folder)
+    said = f"GCN, DropEdge: accuracy 49.5. {paper} (recalled: from memory: check it before you quote it)"
+    assert markdown(beside).count(f"- As published, not ours: {said}") == 2
+    assert render(beside).count(f"not ours</span> {html.escape(said)}") == 2
+    assert comma_separated(beside) == comma_separated(board)
+    assert beside.entries() == board.entries()
