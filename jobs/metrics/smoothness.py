@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import normalize
 
 from jobs.api import Smoothing, Task, Variant
 from jobs.operators.attention import Attention
@@ -26,17 +27,26 @@ _MOST = 1e6
 """The largest ratio that is told: tokens without a mean."""
 
 
+def scaled(x: Tensor, dims: int | tuple[int, ...]) -> Tensor:
+    """`x` over its largest entry by absolute value: a deep network's features may be too small to be squared."""
+    return x / x.abs().amax(dims, keepdim=True).clamp(min=torch.finfo(x.dtype).tiny)
+
+
 def cosine(x: Tensor) -> Tensor:
     """Mean cosine between different tokens: (|sum u|^2 - N) / (N (N - 1)) with u = x / |x|; (..., N, C) -> (...).
 
-    Two equal tokens and one opposite: pairs 1, -1, -1.
+    Tokens of zeros are alike (cosine 1), and at a right angle to all others. Two equal tokens and one opposite: pairs
+    1, -1, -1.
 
     >>> cosine(torch.tensor([[1.0, 0.0], [1.0, 0.0], [-1.0, 0.0]])).item()
     -0.3333333432674408
+    >>> cosine(torch.tensor([[0.0, 0.0], [0.0, 0.0], [1.0, 0.0]])).item()
+    0.3333333432674408
     """
     tokens = x.shape[-2]
-    u = x / x.norm(dim=-1, keepdim=True).clamp(min=torch.finfo(x.dtype).tiny)
-    return (u.sum(-2).square().sum(-1) - tokens) / (tokens * (tokens - 1))
+    u = normalize(scaled(x, -1), dim=-1)
+    zeros = (x == 0).all(-1).sum(-1)
+    return (u.sum(-2).square().sum(-1) + zeros.square() - tokens) / (tokens * (tokens - 1))
 
 
 def residual(x: Tensor) -> Tensor:
@@ -45,6 +55,7 @@ def residual(x: Tensor) -> Tensor:
     >>> residual(torch.tensor([[3.0, 1.0], [3.0, -1.0]])).item() ** 2
     0.10000000...
     """
+    x = scaled(x, (-2, -1))
     whole = torch.linalg.matrix_norm(x)
     return torch.linalg.matrix_norm(x - x.mean(-2, keepdim=True)) / whole.clamp(min=torch.finfo(x.dtype).tiny)
 
@@ -72,15 +83,17 @@ def norm(x: Tensor) -> Tensor:
     >>> norm(torch.tensor([[3.0, 4.0], [0.0, 1.0]])).item()
     3.0
     """
-    return x.norm(dim=-1).mean(-1)
+    largest = x.abs().amax(-1)
+    return (largest * scaled(x, -1).norm(dim=-1)).mean(-1)
 
 
 def ratio(x: Tensor) -> Tensor:
     """High over low frequencies, |X - 1 mean| / |1 mean| (Frobenius), at most 1e6; (..., N, C) -> (...).
 
     >>> ratio(torch.tensor([[3.0, 1.0], [3.0, -1.0]])).item() ** 2
-    0.11111111...
+    0.111111...
     """
+    x = scaled(x, (-2, -1))
     mean = x.mean(-2, keepdim=True)
     low = torch.linalg.matrix_norm(mean.expand_as(x)).clamp(min=torch.finfo(x.dtype).tiny)
     return (torch.linalg.matrix_norm(x - mean) / low).clamp(max=_MOST)
@@ -89,12 +102,13 @@ def ratio(x: Tensor) -> Tensor:
 def energy(x: Tensor, a: Smoothing, heads: int) -> Tensor:
     """Dirichlet energy as a Rayleigh quotient, tr(X^T (I - A) X) / |X|^2; (..., 1, N, C) -> ().
 
-    It is 0 if A leaves X as it is. The channels are dealt to the heads in order, and each part meets its head's A.
+    It is 0 if A leaves X as it is, zeros included. The channels are dealt to the heads in order, and each part meets
+    its head's A.
     """
-    parts = x.squeeze(-3).unflatten(-1, (heads, -1)).transpose(-3, -2)
+    parts = scaled(x, (-3, -2, -1)).squeeze(-3).unflatten(-1, (heads, -1)).transpose(-3, -2)
     smoothed = (parts * a(parts)).sum((-3, -2, -1))
-    whole = parts.square().sum((-3, -2, -1)).clamp(min=torch.finfo(x.dtype).tiny)
-    return (1 - smoothed / whole).mean()
+    whole = parts.square().sum((-3, -2, -1))
+    return ((whole - smoothed) / whole.clamp(min=torch.finfo(x.dtype).tiny)).mean()
 
 
 def attention(a: Attention) -> dict[str, float]:

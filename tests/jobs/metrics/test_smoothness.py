@@ -70,3 +70,26 @@ def test_both_sites_tell_the_energy_and_attention_alone_its_entropy(host: str, a
     assert [("entropy" in row, "first" in row) for row in rows] == [
         (attends and row["site"] == "branch",) * 2 for row in rows
     ]
+
+
+@pytest.mark.parametrize("name", smoothness.METRICS)
+@pytest.mark.parametrize("scale", [1e-30, 1e25])
+def test_features_that_vanish_or_explode_are_measured_like_others(name: str, scale: float) -> None:
+    """Squared, they would be 0 or infinite in single precision; only the norm may tell their size."""
+    x = torch.randn(2, 9, 5, generator=torch.Generator().manual_seed(0)) + 0.5
+    metric = smoothness.METRICS[name]
+    expected = metric(x) * (scale if name == "norm" else 1)
+    torch.testing.assert_close((metric(x * scale) / expected).float(), torch.ones(2), atol=1e-5, rtol=0)
+
+
+def test_the_energy_of_features_that_vanish_is_that_of_others() -> None:
+    x = shown(5, 6)
+    a = sites.attention(causal=False).operator(x, {})
+    expected = smoothness.energy(x, a, heads=2).item()
+    assert smoothness.energy(1e-200 * x, a, heads=2).item() == pytest.approx(expected)
+    assert smoothness.energy(0 * x, a, heads=2).item() == 0
+
+
+def test_a_layer_of_zeros_is_told_as_one_whose_tokens_are_alike() -> None:
+    found = smoothness.measure(torch.zeros(1, 5, 3))
+    assert found == {"cosine": 1, "residual": 0, "ratio": 0, "rank": 0, "norm": 0}
