@@ -4,7 +4,8 @@
     graphs          after the convolution  (1 + scale) y - scale softmax(n n^T / tau) y, neighbours and self left out
 
 Source: Guo, Wang, Du, Wang, "ContraNorm: A Contrastive Learning Perspective on Oversmoothing and Beyond", ICLR 2023;
-scale 0.05 in BERT, 0.2 to 1 on graphs, tau = 1. Causal models compare a token with earlier ones only.
+scale 0.05 in BERT, 0.01 in their ViT script, 0.2 to 1 on graphs, tau = 1. Causal models compare a token with earlier
+ones only.
 """
 
 import torch

@@ -3,7 +3,7 @@
     O_l = V_l - A_l V_l in the first round(share H) heads,        A_l V_l in the others
 
 Source: Zhang, Papyan, "Laplacian Heads Improve Transformers by Smoothing Token Representations", arXiv 2602.09297,
-2026.
+2026; half of the heads is our choice.
 """
 
 import torch

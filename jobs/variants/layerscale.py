@@ -3,7 +3,7 @@
     x <- x + g * attention(x),        x <- x + h * mlp(x)
 
 Source: Touvron, Cord, Sablayrolles, Synnaeve, Jégou, "Going Deeper with Image Transformers", ICCV 2021; g and h start
-from 0.1 up to 18 layers, 1e-5 up to 24 and 1e-6 beyond.
+from 0.1 up to 18 layers (recalled), 1e-5 up to 24 and 1e-6 beyond.
 """
 
 import torch

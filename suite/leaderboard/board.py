@@ -8,7 +8,7 @@ from pathlib import Path
 
 from suite.leaderboard.published import Published, published
 from suite.leaderboard.rows import Metric, Row, Trial, read
-from suite.leaderboard.statistics import DIRECTIONS, SEEDS_TO_RANK, Comparison, Estimate, compare, estimate
+from suite.leaderboard.statistics import DIRECTIONS, SEEDS_TO_RANK, Comparison, Estimate, compare, corrected, estimate
 from suite.planning.labels import plain
 from suite.planning.manifest import Manifest
 
@@ -124,7 +124,9 @@ def _told_apart(rows: Sequence[Row]) -> list[str]:
 def _setting(rows: Sequence[Row], label: str, tier: str) -> Setting:
     baseline = next((row for row in rows if row.is_baseline), None)
     mixed = _mixed(rows)
-    entries = sorted((_entry(row, baseline, tier, mixed) for row in rows), key=_order)
+    comparisons = corrected([_compared(row, baseline) for row in rows], better=rows[0].metric.better)
+    pairs = zip(rows, comparisons, strict=True)
+    entries = sorted((_entry(row, comparison, tier, mixed) for row, comparison in pairs), key=_order)
     rank, ranked = 0, []
     for entry in entries:
         if entry.unranked is None:
@@ -185,11 +187,13 @@ def _joined(items: Iterable[str | None], links: Iterable[set[str]]) -> set[froze
     return groups
 
 
-def _entry(row: Row, baseline: Row | None, tier: str, mixed: str | None) -> Entry:
-    comparison = None
-    if not row.is_baseline:
-        reference = _comparable(baseline, row)
-        comparison = compare(row.values(), baseline=reference, better=row.metric.better)
+def _compared(row: Row, baseline: Row | None) -> Comparison | None:
+    if row.is_baseline:
+        return None
+    return compare(row.values(), baseline=_comparable(baseline, row), better=row.metric.better)
+
+
+def _entry(row: Row, comparison: Comparison | None, tier: str, mixed: str | None) -> Entry:
     mean = estimate(list(row.values().values()))
     return Entry(row=row, estimate=mean, comparison=comparison, rank=None, unranked=_unranked(comparison, tier, mixed))
 

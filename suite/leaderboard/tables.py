@@ -11,7 +11,7 @@ from suite.planning.labels import PROFILE
 COLUMNS = (
     *("task", "setting", "variant", "arguments", "rank", "verdict", "metric", "unit", "better"),
     *("seeds_finished", "seeds_planned", "mean", "sd", "low", "high"),
-    *("difference", "difference_low", "difference_high", "shared_seeds"),
+    *("difference", "difference_low", "difference_high", "shared_seeds", "p", "p_holm", "detectable"),
     *(f"last_layer_{metric}" for metric in PROFILE),
     *("step_s", "peak_bytes", "parameters", "status", "reason", "job_ids"),
 )
@@ -104,6 +104,8 @@ def _record(entry: Entry, setting: Setting) -> dict[str, object]:
     }
     if entry.estimate:
         record |= {key: getattr(entry.estimate, key) for key in ("mean", "sd", "low", "high")}
+    if comparison:
+        record |= {"p": comparison.p, "p_holm": comparison.adjusted, "detectable": comparison.detectable}
     if difference:
         record |= {"difference": difference.mean, "difference_low": difference.low}
         record |= {"difference_high": difference.high, "shared_seeds": difference.n}

@@ -2,13 +2,24 @@
 
 import torch
 
-from tests.benchmarks import attention, classification, graph, models, planning, scheduling, segmentation, variants
+from tests.benchmarks import (
+    attention,
+    chance,
+    classification,
+    graph,
+    models,
+    planning,
+    scheduling,
+    segmentation,
+    variants,
+)
 
 
 def main() -> None:
     torch.set_num_threads(1)
     print("# Benchmarks\n\nRatios measured side by side in one run by `python -m tests.benchmarks`.\n")
-    for benchmark in (attention, variants, models, classification, segmentation, graph, planning, scheduling):
+    modules = (attention, variants, models, classification, segmentation, graph, planning, scheduling, chance)
+    for benchmark in modules:
         benchmark.main()
 
 

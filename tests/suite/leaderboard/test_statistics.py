@@ -1,9 +1,15 @@
 import math
 
+import numpy
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy import stats
+from statsmodels.stats.multitest import multipletests
+from statsmodels.stats.power import TTestPower
 
-from suite.leaderboard.statistics import compare, estimate
+from suite.leaderboard.statistics import compare, corrected, detectable_effect, estimate, holm
+from tests.benchmarks.chance import shares
 
 
 def test_an_estimate_worked_by_hand():
@@ -38,7 +44,7 @@ def test_a_lower_number_is_better_only_where_lower_is_better(better: str, verdic
 def test_an_interval_around_zero_is_called_not_significant():
     got = compare({0: 70.0, 1: 75.0, 2: 71.0}, baseline={0: 71.0, 1: 70.0, 2: 72.0}, better="higher")
     assert got.verdict == "not significant"
-    assert got.note.startswith("Not significant: the 95% interval of the paired difference over 3 seeds contains zero")
+    assert got.note.startswith("Not significant: p = 0.67 in a paired t test over 3 seeds.")
 
 
 def test_one_shared_seed_gives_a_difference_without_an_interval():
@@ -66,3 +72,58 @@ def test_no_value_gives_no_estimate_and_one_value_gives_no_interval():
     one = estimate([3.5])
     assert one is not None
     assert (one.mean, one.sd, one.half_width) == (3.5, None, None)
+
+
+def test_a_paired_test_worked_by_hand():
+    # differences 1, 2, 3: mean 2, deviation 1, t = 2 sqrt 3 = 3.4641; two degrees: p = 1 - t / sqrt(t^2 + 2)
+    got = compare({0: 11.0, 1: 13.0, 2: 14.0}, baseline={0: 10.0, 1: 11.0, 2: 11.0}, better="higher")
+    t = 2 * math.sqrt(3)
+    assert got.p == pytest.approx(1 - t / math.sqrt(t * t + 2))
+    assert got.verdict == "not significant"
+    assert got.adjusted == got.p
+
+
+def test_the_paired_test_is_scipys():
+    variant, baseline = {0: 81.2, 1: 80.4, 2: 82.9, 3: 81.0}, {0: 80.1, 1: 80.2, 2: 81.0, 3: 80.3}
+    expected = stats.ttest_rel(list(variant.values()), list(baseline.values())).pvalue
+    assert compare(variant, baseline=baseline, better="higher").p == pytest.approx(expected, rel=1e-9)
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=25))
+def test_holms_correction_is_statsmodels(p: list[float]):
+    found = holm(p)
+    assert found == pytest.approx(multipletests(p, method="holm")[1].tolist())
+    assert all(after >= before for after, before in zip(found, p, strict=True))
+
+
+@pytest.mark.parametrize("n", [3, 5, 10])
+def test_the_smallest_detectable_difference_is_statsmodels(n: int):
+    expected = TTestPower().solve_power(nobs=n, alpha=0.05, power=0.8)
+    assert detectable_effect(n) == pytest.approx(expected, rel=1e-3)
+
+
+def test_among_many_variants_one_lucky_difference_is_not_called_better():
+    baseline = {seed: 70.0 for seed in range(5)}
+    lucky = {seed: 70 + gain for seed, gain in enumerate([1.0, 0.4, 0.9, 0.2, 1.1])}
+    alone = compare(lucky, baseline=baseline, better="higher")
+    assert alone.verdict == "better"
+    others = [
+        compare({seed: 70 + noise for seed, noise in enumerate(draw)}, baseline=baseline, better="higher")
+        for draw in numpy.random.default_rng(0).normal(size=(19, 5)).tolist()
+    ]
+    judged = corrected([None, alone, *others], better="higher")
+    assert judged[0] is None and judged[1] is not None and judged[1].p == alone.p
+    assert judged[1].verdict == "not significant"
+    assert "after Holm's correction for 20 variants" in judged[1].note
+
+
+def test_what_is_not_judged_stays_so_and_does_not_count():
+    single = compare({0: 1.0}, baseline={0: 2.0}, better="higher")
+    clear = compare({0: 71.0, 1: 71.1, 2: 70.9}, baseline={0: 60.0, 1: 60.0, 2: 60.0}, better="higher")
+    assert corrected([single, clear], better="higher") == [single, clear]
+
+
+def test_variants_that_do_nothing_are_seldom_called_better():
+    found, uncorrected = shares(seeds=3, simulations=400)
+    assert found <= 0.05 + 3 * math.sqrt(0.05 * 0.95 / 400)
+    assert uncorrected > 0.15
