@@ -102,6 +102,8 @@ class Attention:
         raise VariantError("Attention between all tokens has no edges; skip layers that are not `layer.graph`.")
 
     def _fused(self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
+        if (more := v.shape[-1] - q.shape[-1]) > 0:  # kernels that form no N x N matrix want one head size
+            q, k = pad(q, (0, more)), pad(k, (0, more))
         return scaled_dot_product_attention(
             q, k, v, attn_mask=mask, dropout_p=self.dropout, is_causal=self.causal, scale=self.scale
         )
