@@ -51,7 +51,7 @@ def plan_path(text: str) -> Path:
         UsageError: there is neither.
     """
     path = Path(text)
-    if path.exists() or path.suffix or path.parent != Path():
+    if (path.exists() and not path.is_dir()) or path.suffix or path.parent != Path():
         return path
     known = {entry.stem: entry for entry in (PACKAGE / "plans").glob("*.yaml")}
     if text not in known:

@@ -112,6 +112,13 @@ def test_plan_as_json_lists_every_job(unsmooth: Command) -> None:
     ]
 
 
+def test_a_folder_of_a_plans_name_does_not_hide_the_plan(unsmooth: Command) -> None:
+    (unsmooth.folder / "paper").mkdir()
+    done = unsmooth("plan", "paper", "--runs", "empty", "--select", "texas", "--seeds", "0")
+    assert done.returncode == 0
+    assert done.stdout.startswith("Plan paper (ranked): ")
+
+
 def test_a_dry_run_starts_and_writes_nothing(unsmooth: Command) -> None:
     done = unsmooth("run", "tiny.yaml", "--dry-run", "--runs", "dry", "--seeds", "0-2,5")
     assert done.returncode == 0
