@@ -37,6 +37,17 @@ class Setting:
     def baseline(self) -> Entry | None:
         return next((entry for entry in self.entries if entry.row.is_baseline), None)
 
+    def by_name(self) -> dict[str, Entry]:
+        """By the variant's name alone, with its arguments only where this setting has it with several."""
+        times = Counter(entry.row.variant for entry in self.entries)
+        return {entry.row.variant if times[entry.row.variant] == 1 else entry.row.name: entry for entry in self.entries}
+
+    def slowdown(self, entry: Entry) -> float | None:
+        """Step time as a multiple of the baseline's."""
+        own = entry.row.cost("step_s")
+        reference = self.baseline.row.cost("step_s") if self.baseline else None
+        return own / reference if own is not None and reference else None
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Task:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from suite.leaderboard import wording
+from suite.leaderboard.aggregate import front, standings
 from suite.leaderboard.board import Board, Entry, Task
 
 
@@ -14,7 +15,20 @@ def charts(board: Board) -> dict[str, Any]:
     order = list(dict.fromkeys(entry.row.variant for entry in board.entries()))
     return {
         "variants": sorted(order, key=lambda name: (not _is_baseline(board, name), name)),
-        "tasks": {task.name: {"profiles": profiles(task), "sweep": sweep(task)} for task in board.tasks},
+        "tasks": {
+            task.name: {
+                "axis": wording.axis(task.metric),
+                "profiles": profiles(task),
+                "sweep": sweep(task),
+                "costs": costs(task),
+            }
+            for task in board.tasks
+        },
+        "standings": [
+            {"variant": one.variant, "name": one.name, "x": [x for x, _ in corners], "y": [y for _, y in corners]}
+            for one in standings(board)
+            for corners in [one.profile()]
+        ],
     }
 
 
@@ -39,6 +53,31 @@ def profiles(task: Task) -> list[dict[str, Any]]:
         for entry in setting.entries
         for curve in entry.row.profile
     ]
+
+
+def costs(task: Task) -> list[dict[str, Any]]:
+    """One point per row with a number and a step time; `front` where no other row is both cheaper and better."""
+    points = []
+    for setting in task.settings:
+        known = [
+            (entry, times, entry.estimate.mean)
+            for entry in setting.entries
+            if entry.estimate and (times := setting.slowdown(entry))
+        ]
+        on_front = front([(times, mean) for _, times, mean in known], better=task.metric.better)
+        points += [
+            {
+                "setting": setting.label,
+                "variant": entry.row.variant,
+                "name": entry.row.name,
+                "x": [round(times, 4)],
+                "y": [round(mean, 6)],
+                "sd": [round(entry.estimate.sd or 0.0, 6) if entry.estimate else 0.0],
+                "front": undominated,
+            }
+            for (entry, times, mean), undominated in zip(known, on_front, strict=True)
+        ]
+    return points
 
 
 def sweep(task: Task) -> dict[str, Any] | None:

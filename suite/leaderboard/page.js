@@ -99,7 +99,7 @@ function trace(line) {
   return {
     x: line.x, y: line.y, name: line.name, mode: "lines+markers", type: "scatter",
     legendrank: charts.variants.indexOf(line.variant),
-    line: { color: look.color, width: 2, dash: look.dash },
+    line: { color: look.color, width: 2, dash: look.dash, shape: line.shape },
     marker: { color: look.color, symbol: look.symbol, size: 7 },
     hovertemplate: "%{y:.4~g}",
     error_y: line.sd && line.sd.some((sd) => sd > 0) ? { array: line.sd, color: look.color, thickness: 1, width: 3 } : undefined,
@@ -190,11 +190,32 @@ function sweepChart(figure, task) {
   return draw;
 }
 
+function costChart(figure, task) {
+  const { axis, costs: points } = charts.tasks[task];
+  const select = control(figure.querySelector(".controls"), "setting", unique(points.map((point) => point.setting)), () => draw());
+  const draw = () => {
+    const shown = points.filter((point) => point.setting === select.value)
+      .map((point) => ({ ...point, name: `${point.front ? "★ " : ""}${point.name}` }));
+    plot(figure, shown, "step time / baseline's", axis, "★: no other variant is both cheaper and better, by their means. Bars show one standard deviation.");
+    Plotly.relayout(figure.querySelector(".plot"), { "xaxis.tickvals": null, hovermode: "closest" });
+  };
+  return draw;
+}
+
+function standingsChart(figure) {
+  const lines = charts.standings.map((line) => ({ ...line, shape: "hv" }));
+  return () => {
+    plot(figure, lines, "factor from the best mean", "share of settings", "Higher is better, and further left earlier; the left end is where a variant is the best itself.");
+    Plotly.relayout(figure.querySelector(".plot"), { "xaxis.tickvals": null });
+  };
+}
+
+const CHARTS = { profiles: profileChart, sweep: sweepChart, costs: costChart, standings: standingsChart };
+
 const observer = new IntersectionObserver((seen) => {  // a chart is drawn when it comes near the screen
   seen.filter((entry) => entry.isIntersecting).forEach(({ target }) => {
     observer.unobserve(target);
-    const make = target.dataset.chart === "sweep" ? sweepChart : profileChart;
-    const draw = make(target, target.closest(".task").dataset.task);
+    const draw = CHARTS[target.dataset.chart](target, target.closest(".task")?.dataset.task);
     drawn.add(draw);
     draw();
   });

@@ -1,6 +1,5 @@
 """The board as one HTML file that needs no network: tables to sort, details to open, charts to read."""
 
-from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -9,7 +8,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from plotly.offline import get_plotlyjs
 
 from suite.leaderboard import wording
-from suite.leaderboard.board import Board, Entry, Setting, Task
+from suite.leaderboard.aggregate import TAU, standings
+from suite.leaderboard.board import Board, Entry, Task
 from suite.leaderboard.figures import charts
 from suite.planning.labels import plain
 
@@ -24,9 +24,11 @@ def render(board: Board) -> str:
         .render(
             board=board,
             overview=overview(board),
+            standings=standings(board),
             problems=[entry for entry in board.entries() if wording.ending(entry) != "ok"],
             charts=charts(board),
             style=(HERE / "page.css").read_text(encoding="utf-8"),
+            tau=TAU,
             script=(HERE / "page.js").read_text(encoding="utf-8"),
             plotly=get_plotlyjs(),
         )
@@ -38,7 +40,7 @@ def _environment() -> Environment:
     environment = Environment(
         loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.globals.update(words=wording, plain=plain, slow=slowdown, common=common)
+    environment.globals.update(words=wording, plain=plain, common=common)
     return environment
 
 
@@ -47,7 +49,7 @@ def overview(board: Board) -> dict[str, Any]:
     columns = [(task, setting) for task in board.tasks for setting in task.settings]
     names: dict[str, list[Entry | None]] = {}
     for index, (_, setting) in enumerate(columns):
-        for name, entry in _by_name(setting).items():
+        for name, entry in setting.by_name().items():
             names.setdefault(name, [None] * len(columns))[index] = entry
     baseline = [name for name, entries in names.items() if any(entry and entry.row.is_baseline for entry in entries)]
     return {
@@ -56,24 +58,8 @@ def overview(board: Board) -> dict[str, Any]:
     }
 
 
-def _by_name(setting: Setting) -> Mapping[str, Entry]:
-    """By the variant's name alone, with its arguments only where one setting has it with several."""
-    variants = [entry.row.variant for entry in setting.entries]
-    return {
-        entry.row.variant if variants.count(entry.row.variant) == 1 else entry.row.name: entry
-        for entry in setting.entries
-    }
-
-
 def common(task: Task) -> list[str]:
     """The words that all settings of a task share are said once, in its heading: here is what is left of each."""
     words = [setting.label.removeprefix(task.name).split() for setting in task.settings]
     shared = set(words[0]).intersection(*words[1:]) if len(words) > 1 else set()
     return [" ".join(word for word in label if word not in shared) for label in words]
-
-
-def slowdown(entry: Entry, setting: Setting) -> float | None:
-    """Step time as a multiple of the baseline's."""
-    own = entry.row.cost("step_s")
-    reference = setting.baseline.row.cost("step_s") if setting.baseline else None
-    return own / reference if own is not None and reference else None
