@@ -7,7 +7,19 @@ from typing import Annotated
 
 import typer
 
-from suite.commands import board, checking, data, images, listing, planning, running, standing, starting, submitting
+from suite.commands import (
+    board,
+    checking,
+    data,
+    images,
+    listing,
+    planning,
+    publishing,
+    running,
+    standing,
+    starting,
+    submitting,
+)
 from suite.errors import UnsmoothError
 
 app = typer.Typer(
@@ -25,6 +37,8 @@ app.command("cancel")(submitting.cancel)
 app.command("status")(standing.status)
 app.command("leaderboard")(board.leaderboard)
 app.command("record")(board.record_)
+app.command("publish")(publishing.publish)
+app.command("validate")(publishing.validate)
 app.add_typer(data.app, name="data")
 app.add_typer(images.app, name="images")
 app.command("new")(starting.new)

@@ -25,7 +25,7 @@ def leaderboard(
     json: options.Json = False,
 ) -> None:
     """Write the board of the plan that was run last: HTML, Markdown, CSV and JSON."""
-    listed = _manifests(runs, plan)[-1]
+    listed = manifests(runs, plan)[-1]
     files = draw(runs, listed, out or runs)
     if json:
         output.say(next(path for path in files if path.suffix == ".json").read_text(encoding="utf-8").rstrip())
@@ -45,7 +45,7 @@ def record_(
     uri = tracking_uri or record.default_uri(runs)
     missing: dict[str, str] = {}
     summaries = {}
-    for listed in _manifests(runs, plan):
+    for listed in manifests(runs, plan):
         saved = record.save(runs, [job.id for job in listed.jobs], uri)
         published = record.publish(runs, draw(runs, listed, runs), uri, name=listed.name)
         missing |= {**saved.missing, **published.missing}
@@ -72,7 +72,7 @@ def draw(runs: Path, listed: Manifest, folder: Path) -> list[Path]:
         raise UsageError(f"The board cannot be written to {folder}: {error.strerror}. Give another with -o.") from error
 
 
-def _manifests(runs: Path, plan: str | None) -> Sequence[Manifest]:
+def manifests(runs: Path, plan: str | None) -> Sequence[Manifest]:
     """Of the plans that were run into `runs`, the one called `plan`, or all of them, the latest last."""
     try:
         found = manifest.load_all(runs)
