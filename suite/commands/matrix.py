@@ -7,7 +7,8 @@ from pathlib import Path
 
 from suite.errors import UsageError, unknown
 from suite.planning import catalogue
-from suite.planning.catalogue import PACKAGE, Catalogue
+from suite.planning.catalogue import Catalogue
+from suite.planning.description import PACKAGE
 from suite.planning.plan import Job, Plan, expand, with_outside_variants
 from suite.running.runtimes import registry
 

@@ -11,7 +11,8 @@ from typing import Any
 
 from jobs.contract import PHASES, canonical
 from suite.errors import unknown
-from suite.planning.catalogue import Argument, Catalogue, Checked, Request, Task, Variant
+from suite.planning.catalogue import Argument, Catalogue, Checked, Task, Variant
+from suite.planning.description import Request
 from suite.planning.plan import Choice, Entry, task_grid, values, variant_grid
 
 Finding = tuple[str, str]

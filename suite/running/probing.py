@@ -29,7 +29,7 @@ from jobs.contract import (
 )
 from suite.errors import UsageError
 from suite.planning import pace
-from suite.planning.catalogue import code_digest
+from suite.planning.description import code_digest
 from suite.planning.pace import Pace, Setup
 from suite.planning.plan import Job
 from suite.running import gpus, lock

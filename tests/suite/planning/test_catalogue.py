@@ -7,7 +7,8 @@ import pytest
 
 from suite.errors import CatalogueError, UsageError
 from suite.planning import catalogue
-from suite.planning.catalogue import Catalogue, Request
+from suite.planning.catalogue import Catalogue
+from suite.planning.description import Child, Request, ask
 from tests.suite import described
 
 IDEA = """\"\"\"My idea: nothing new.\"\"\"
@@ -104,7 +105,7 @@ def test_a_file_that_ends_the_child_is_broken_and_the_others_are_there(tmp_path:
 
 def test_a_description_that_takes_too_long_is_given_up() -> None:
     with pytest.raises(CatalogueError, match=r"did not finish within 0.05 s"):
-        catalogue.ask([], Request(), catalogue.Child(limit_s=0.05))
+        ask([], Request(), Child(limit_s=0.05))
 
 
 def test_a_missing_variant_file_is_a_usage_error(tmp_path: Path) -> None:

@@ -8,7 +8,8 @@ import yaml
 
 from suite.errors import UsageError
 from suite.planning import config
-from suite.planning.catalogue import Catalogue, Checked, Request
+from suite.planning.catalogue import Catalogue, Checked
+from suite.planning.description import Request
 from suite.planning.plan import Choice, Entry
 from tests.suite.described import catalogue
 
