@@ -10,7 +10,7 @@ import json
 import math
 import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from suite.leaderboard import board, files, page, tables
 from suite.planning import manifest
 from suite.planning.manifest import Manifest, PlannedJob
 
-SUMS = "SHA256SUMS"
+SUMS, VERIFIED = "SHA256SUMS", "verified.json"
 _LIBRARY = re.compile(r'<script id="plotly">.*?</script>', re.DOTALL)
 """The plotting library in a page: another release of it draws the same board."""
 
@@ -118,6 +118,60 @@ def problems(folder: Path) -> Iterator[str]:
     yield from found
     if not found:
         yield from _of_board(folder, listed)
+        yield from differing(folder, again(folder))
+
+
+def again(folder: Path) -> dict[str, float]:
+    """Of the jobs that somebody ran again to verify the folder, the primary metric; none if it is self-reported.
+
+    Raises:
+        UsageError: the file that says so is damaged.
+    """
+    path = folder / VERIFIED
+    if not path.is_file():
+        return {}
+    try:
+        return {name: float(value) for name, value in read_json(path)["jobs"].items()}
+    except (ContractError, KeyError, AttributeError, TypeError, ValueError) as error:
+        raise UsageError(f"{path} is damaged ({error}). Verify the folder again, or delete it.") from error
+
+
+def rerun(folder: Path, runs: Path) -> dict[str, float]:
+    """The primary metric of the folder's jobs that have finished in `runs` as well.
+
+    Raises:
+        UsageError: there is none.
+    """
+    found = {}
+    for job in _manifest(folder).jobs:
+        path = JobFolder(runs / job.id).result
+        result = Result.load(path) if path.is_file() else None
+        if result is not None and result.status == "ok" and JobFolder(folder / job.id).result.is_file():
+            found[job.id] = float(result.numbers["metrics"][result.numbers["primary"]]["value"])
+    if not found:
+        raise UsageError(f"No job of {folder} has finished in {runs}. Run some again: its page gives the commands.")
+    return found
+
+
+def differing(folder: Path, found: Mapping[str, float]) -> Iterator[str]:
+    """Which values of jobs run again are further from the published ones than half their row's 95% interval."""
+    for entry in board.build(folder, _manifest(folder)).entries():
+        allowed = (entry.estimate.half_width or 0.0) if entry.estimate else 0.0
+        for trial in entry.row.trials:
+            here = found.get(trial.id)
+            if here is None or trial.value is None:
+                continue
+            if not math.isclose(here, trial.value, rel_tol=1e-6, abs_tol=allowed):
+                yield (
+                    f"{trial.id}: run again it has {entry.row.metric.name} {here:g}, published is {trial.value:g},"
+                    f" and its row's interval is +-{allowed:.2g} ({entry.row.name} in {entry.row.label})."
+                )
+
+
+def verify(folder: Path, found: Mapping[str, float]) -> None:
+    """Note in the folder which of its jobs were run again, and by which code; the digests include it."""
+    write_json(folder / VERIFIED, {"jobs": dict(found), "git": provenance.git_version()})
+    (folder / SUMS).write_text(_sums(folder), encoding="utf-8")
 
 
 def _changed(folder: Path) -> Iterator[str]:

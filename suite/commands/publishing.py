@@ -29,17 +29,41 @@ def publish(
 def validate(
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="A folder that was published.")],
     *,
+    against: Annotated[
+        Path | None, typer.Option("--against", help="Runs folder in which you ran some of its jobs again.")
+    ] = None,
+    mark: Annotated[bool, typer.Option("--mark", help="If they agree, note in FOLDER that they do.")] = False,
     json: options.Json = False,
 ) -> None:
-    """Check a published folder: files, digests, ids, and every claim computed again; exit code 1 if one fails."""
+    """Check a published folder: files, digests, ids, and every claim computed again; exit code 1 if one fails.
+
+    With --against, numbers of jobs that were run again must lie within half the 95% interval of their row.
+    """
     from suite import publishing
 
+    if mark and against is None:
+        raise UsageError("--mark notes what was run again: give the runs folder with --against.")
     found = list(publishing.problems(folder))
+    run_again = {} if found else publishing.again(folder)
+    if against is not None and not found:
+        run_again = publishing.rerun(folder, against)
+        found += publishing.differing(folder, run_again)
+        if mark and not found:
+            publishing.verify(folder, run_again)
     if json:
-        output.document({"folder": str(folder), "problems": found})
+        output.document({"folder": str(folder), "problems": found, "run_again": sorted(run_again)})
     else:
-        for problem in found:
-            output.say(problem)
-        output.say(f"{folder}: {f'{len(found)} problems' if found else 'every file and every claim holds'}.")
+        _tell(folder, found, len(run_again))
     if found:
         raise typer.Exit(1)
+
+
+def _tell(folder: Path, problems: list[str], run_again: int) -> None:
+    for problem in problems:
+        output.say(problem)
+    status = (
+        f"verified: {run_again} jobs were run again and agree" if run_again else "self-reported: no job was run again"
+    )
+    output.say(
+        f"{folder}: {f'{len(problems)} problems' if problems else f'every file and every claim holds; {status}'}."
+    )

@@ -170,7 +170,9 @@ def test_the_commands_say_what_is_wrong(copy: Path, source: tuple[Path, Manifest
     unsmooth = Command(tmp_path, tmp_path / "cache")
     done = unsmooth("publish", "mine", "--runs", source[0])
     assert (done.returncode, done.stderr) == (0, "")
-    assert unsmooth("validate", "results/mine").stdout == "results/mine: every file and every claim holds.\n"
+    assert unsmooth("validate", "results/mine").stdout == (
+        "results/mine: every file and every claim holds; self-reported: no job was run again.\n"
+    )
     better(copy)
     done = unsmooth("validate", copy, "--json")
     assert done.returncode == 1
@@ -184,6 +186,44 @@ def test_the_commands_say_what_is_wrong(copy: Path, source: tuple[Path, Manifest
     ):
         done = unsmooth(*arguments)
         assert done.returncode == 2 and says in " ".join(done.stderr.split())
+
+
+def other_value(runs: Path, change: float) -> None:
+    job = some_job(runs)
+    document = read_json(job.result)
+    document["numbers"]["metrics"][document["numbers"]["primary"]]["value"] += change
+    write_json(job.result, document)
+
+
+def test_a_folder_is_verified_by_jobs_that_were_run_again(
+    source: tuple[Path, Manifest], copy: Path, tmp_path: Path
+) -> None:
+    unsmooth = Command(tmp_path, tmp_path / "cache")
+    runs = Path(shutil.copytree(source[0], tmp_path / "runs"))
+    other_value(runs, 0.01)  # another machine's rounding
+    done = unsmooth("validate", copy, "--against", runs, "--mark")
+    assert done.returncode == 0 and "verified: " in done.stdout
+    assert "verified: " in unsmooth("validate", copy).stdout
+    other_value(runs, 30.0)
+    done = unsmooth("validate", copy, "--against", runs)
+    assert done.returncode == 1 and "run again it has" in done.stdout
+    verified = read_json(copy / publishing.VERIFIED)
+    verified["jobs"][some_job(copy).root.name] += 30.0
+    write_json(copy / publishing.VERIFIED, verified)
+    resummed(copy)
+    assert any("run again it has" in problem for problem in publishing.problems(copy))
+
+
+def test_nothing_is_verified_by_nothing(copy: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"No job of .* has finished in"):
+        publishing.rerun(copy, tmp_path)
+    unsmooth = Command(tmp_path, tmp_path / "cache")
+    done = unsmooth("validate", copy, "--mark")
+    assert done.returncode == 2 and "give the runs folder with --against" in done.stderr
+    (copy / publishing.VERIFIED).write_text("{}", encoding="utf-8")
+    resummed(copy)
+    done = unsmooth("validate", copy)
+    assert done.returncode == 2 and "is damaged" in done.stderr
 
 
 @pytest.mark.parametrize("folder", sorted(path.parent for path in (SOURCE_ROOT / "results").glob("*/SHA256SUMS")))
