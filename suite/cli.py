@@ -16,6 +16,7 @@ from suite.commands import (
     planning,
     publishing,
     running,
+    serving,
     standing,
     starting,
     submitting,
@@ -37,6 +38,7 @@ app.command("cancel")(submitting.cancel)
 app.command("status")(standing.status)
 app.command("leaderboard")(board.leaderboard)
 app.command("record")(board.record_)
+app.command("ui")(serving.ui)
 app.command("publish")(publishing.publish)
 app.command("validate")(publishing.validate)
 app.add_typer(data.app, name="data")
