@@ -5,6 +5,7 @@ import io
 import json
 
 from suite.leaderboard import wording
+from suite.leaderboard.aggregate import TAU, standings
 from suite.leaderboard.board import Board, Entry, Setting, Task
 from suite.planning.labels import PROFILE
 
@@ -22,11 +23,25 @@ _RULE = "|--:|:--|--:|--:|--:|--:|:--|"
 
 def markdown(board: Board) -> str:
     """A heading per task, a table per setting, and why rows are missing numbers."""
-    lines = [f"# {board.name}", "", board.headline, "", f"{standing(board)} {origin(board)}", ""]
+    lines = [f"# {board.name}", "", board.headline, "", f"{standing(board)} {origin(board)}", "", *_across(board)]
     for task in board.tasks:
         lines += [f"## {task.name}", "", f"Metric: {wording.direction(task.metric)}; {wording.SPREAD}.", ""]
         lines += [line for setting in task.settings for line in _section(task, setting)]
     return "\n".join(lines)
+
+
+def _across(board: Board) -> list[str]:
+    """Every variant over all settings, where there are several."""
+    if sum(len(task.settings) for task in board.tasks) < 2:
+        return []
+    rows = [
+        f"| {_cell(one.name)} | {wording.number(one.score)} | {one.settings} of {len(one.ratios)}"
+        f" | {one.verdicts.count('better')} | {one.verdicts.count('worse')} |"
+        for one in standings(board)
+    ]
+    says = f"Score: the area below the performance profile up to {TAU} times the best mean; means alone."
+    head = "| variant | score | settings with a number | better | worse |"
+    return ["## Across settings", "", says, "", head, "|:--|--:|--:|--:|--:|", *rows, ""]
 
 
 def standing(board: Board) -> str:
