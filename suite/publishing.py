@@ -31,7 +31,7 @@ def publish(runs: Path, listed: Manifest, folder: Path) -> list[Path]:
     """Write `folder` anew from the plan's jobs in `runs`; returns the files, the page first.
 
     Raises:
-        UsageError: nothing of the plan has finished, or `folder` holds something that was not published.
+        UsageError: nothing of the plan has finished, a result is damaged, or `folder` holds something else.
     """
     if not any(JobFolder(runs / job.id).result.is_file() for job in listed.jobs):
         raise UsageError(f"No job of the plan {listed.name} has a result in {runs}. Run it first.")
@@ -55,13 +55,20 @@ def _copy(source: JobFolder, target: JobFolder, hidden: dict[str, str]) -> None:
     """Spec, result, and of the attempt that counts where it comes from; a job without a result leaves nothing."""
     if not source.result.is_file():
         return
-    result = Result.load(source.result)
+    result = _result(source)
     attempt, copied = source.attempt(result.attempt), target.attempt(result.attempt)
     pairs = [(source.result, target.result), (attempt.provenance, copied.provenance)]
     write_json(target.spec, read_json(source.spec))
     for path, goal in [*pairs, (provenance.data_path(attempt), provenance.data_path(copied))]:
         if path.is_file():
             write_json(goal, _replaced(read_json(path), hidden))
+
+
+def _result(folder: JobFolder) -> Result:
+    try:
+        return Result.load(folder.result)
+    except ContractError as error:
+        raise UsageError(f"{error} Run the job again with --force.") from error
 
 
 def _hidden(runs: Path, listed: Manifest) -> dict[str, str]:
@@ -144,9 +151,10 @@ def rerun(folder: Path, runs: Path) -> dict[str, float]:
     """
     found = {}
     for job in _manifest(folder).jobs:
-        path = JobFolder(runs / job.id).result
-        result = Result.load(path) if path.is_file() else None
-        if result is not None and result.status == "ok" and JobFolder(folder / job.id).result.is_file():
+        here, there = JobFolder(runs / job.id), JobFolder(folder / job.id)
+        if not here.result.is_file() or not there.result.is_file():
+            continue
+        if (result := _result(here)).status == "ok":
             found[job.id] = float(result.numbers["metrics"][result.numbers["primary"]]["value"])
     if not found:
         raise UsageError(f"No job of {folder} has finished in {runs}. Run some again: its page gives the commands.")

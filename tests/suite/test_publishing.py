@@ -166,6 +166,15 @@ def test_publishing_again_replaces_what_was_published_and_nothing_else(
     assert [path.name for path in mine.iterdir()] == ["thesis.txt"]
 
 
+def test_a_damaged_result_is_named_and_nothing_is_published(source: tuple[Path, Manifest], tmp_path: Path) -> None:
+    runs = Path(shutil.copytree(source[0], tmp_path / "runs"))
+    job = some_job(runs)
+    job.result.write_text("{", encoding="utf-8")
+    with pytest.raises(UsageError, match=r"not valid JSON .* Run the job again with --force"):
+        publishing.publish(runs, source[1], tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
 def test_the_commands_say_what_is_wrong(copy: Path, source: tuple[Path, Manifest], tmp_path: Path) -> None:
     unsmooth = Command(tmp_path, tmp_path / "cache")
     done = unsmooth("publish", "mine", "--runs", source[0])
