@@ -144,7 +144,7 @@ def again(folder: Path) -> dict[str, float]:
 
 
 def rerun(folder: Path, runs: Path) -> dict[str, float]:
-    """The primary metric of the folder's jobs that have finished in `runs` as well.
+    """The primary metric of the folder's jobs that finished once more in `runs`.
 
     Raises:
         UsageError: there is none.
@@ -154,10 +154,11 @@ def rerun(folder: Path, runs: Path) -> dict[str, float]:
         here, there = JobFolder(runs / job.id), JobFolder(folder / job.id)
         if not here.result.is_file() or not there.result.is_file():
             continue
-        if (result := _result(here)).status == "ok":
+        result = _result(here)
+        if result.status == "ok" and result.cost != _result(there).cost:  # the same seconds are the same run
             found[job.id] = float(result.numbers["metrics"][result.numbers["primary"]]["value"])
     if not found:
-        raise UsageError(f"No job of {folder} has finished in {runs}. Run some again: its page gives the commands.")
+        raise UsageError(f"No job of {folder} was run again in {runs}. Run some: its page gives the commands.")
     return found
 
 

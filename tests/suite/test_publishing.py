@@ -201,6 +201,7 @@ def other_value(runs: Path, change: float) -> None:
     job = some_job(runs)
     document = read_json(job.result)
     document["numbers"]["metrics"][document["numbers"]["primary"]]["value"] += change
+    document["cost"]["wall_s"] += 1.0
     write_json(job.result, document)
 
 
@@ -223,9 +224,10 @@ def test_a_folder_is_verified_by_jobs_that_were_run_again(
     assert any("run again it has" in problem for problem in publishing.problems(copy))
 
 
-def test_nothing_is_verified_by_nothing(copy: Path, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"No job of .* has finished in"):
-        publishing.rerun(copy, tmp_path)
+def test_nothing_is_verified_by_nothing(source: tuple[Path, Manifest], copy: Path, tmp_path: Path) -> None:
+    for runs in (tmp_path, source[0]):  # nothing, and the runs that were published
+        with pytest.raises(UsageError, match=r"No job of .* was run again in"):
+            publishing.rerun(copy, runs)
     unsmooth = Command(tmp_path, tmp_path / "cache")
     done = unsmooth("validate", copy, "--mark")
     assert done.returncode == 2 and "give the runs folder with --against" in done.stderr
