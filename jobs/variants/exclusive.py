@@ -16,8 +16,9 @@ class Exclusive(Variant):
     """Smoothing without the component along the token's own value."""
 
     def mix(self, a: Smoothing, v: Tensor) -> Tensor:
-        """U - (U . n) n, n = V / |V|; a value shorter than 1e-12 takes out less, one of zeros nothing."""
+        """U - (U . n) n, n = V / |V|; a value of zeros takes nothing out."""
         u = a(v)
         wide = torch.promote_types(v.dtype, torch.float32)
-        own = normalize(v.to(wide), dim=-1)
+        largest = v.detach().abs().amax(-1, keepdim=True).clamp(min=torch.finfo(v.dtype).tiny)
+        own = normalize((v / largest).to(wide), dim=-1)  # a deep network's values may be too small to be squared
         return (u.to(wide) - (u.to(wide) * own).sum(-1, keepdim=True) * own).to(v.dtype)
