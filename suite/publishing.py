@@ -5,7 +5,6 @@ from, the board, and SHA256SUMS over all of it. Paths of the machine are replace
 events and logs stay behind.
 """
 
-import hashlib
 import json
 import math
 import re
@@ -15,7 +14,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from jobs.contract import ContractError, JobFolder, JobSpec, Result, read_json, write_json
+from jobs.contract import ContractError, JobFolder, JobSpec, Result, file_sha256, read_json, write_json
 from suite import provenance
 from suite.errors import UsageError
 from suite.leaderboard import board, files, page, tables
@@ -76,6 +75,7 @@ def _hidden(runs: Path, listed: Manifest) -> dict[str, str]:
     places = {str(runs.absolute()): "RUNS", str(Path.home()): "~"}
     command = list(listed.command)
     places |= {str(Path(after).absolute()): "DATA" for one, after in pairwise(command) if one == "--data"}
+    places.pop("/", None)  # the home of a user who has none
     return dict(sorted(places.items(), key=lambda place: -len(place[0])))
 
 
@@ -102,7 +102,7 @@ def _manifest(folder: Path) -> Manifest:
 def _sums(folder: Path) -> str:
     """A line `digest  path` for every file but the list itself, as sha256sum writes and reads it."""
     paths = sorted(path.relative_to(folder) for path in folder.rglob("*") if path.is_file() and path.name != SUMS)
-    return "".join(f"{hashlib.sha256((folder / path).read_bytes()).hexdigest()}  {path.as_posix()}\n" for path in paths)
+    return "".join(f"{file_sha256(folder / path)}  {path.as_posix()}\n" for path in paths)
 
 
 def problems(folder: Path) -> Iterator[str]:
@@ -164,6 +164,8 @@ def rerun(folder: Path, runs: Path) -> dict[str, float]:
 
 def differing(folder: Path, found: Mapping[str, float]) -> Iterator[str]:
     """Which values of jobs run again are further from the published ones than half their row's 95% interval."""
+    if not found:
+        return
     for entry in board.build(folder, _manifest(folder)).entries():
         allowed = (entry.estimate.half_width or 0.0) if entry.estimate else 0.0
         for trial in entry.row.trials:

@@ -34,11 +34,8 @@ def run(folder: JobFolder, *, processes: int, limit_s: float) -> Ended:
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["jobs.check.warm"])  # heeded once, before the first job
     os.environ.setdefault("OMP_NUM_THREADS", "1")
-    started = [
-        context.Process(target=_job, args=(str(folder.root), str(log), _place(rank, processes, port)))
-        for port in [_free_port()]
-        for rank in range(processes)
-    ]
+    places = _places(processes, _free_port())
+    started = [context.Process(target=_job, args=(str(folder.root), str(log), place)) for place in places]
     for process in started:
         process.start()
     try:
@@ -61,12 +58,12 @@ def _code(started: Sequence[ForkServerProcess], deadline: float) -> int | None:
     return None
 
 
-def _place(rank: int, processes: int, port: int) -> dict[str, str]:
-    """What torchrun tells a process; a job of one process needs none of it."""
+def _places(processes: int, port: int) -> list[dict[str, str]]:
+    """What torchrun tells each process; a job of one process needs none of it."""
     if processes == 1:
-        return {}
-    place = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": processes, "MASTER_PORT": port}
-    return {name: str(value) for name, value in place.items()} | {"MASTER_ADDR": "127.0.0.1"}
+        return [{}]
+    common = {"WORLD_SIZE": str(processes), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    return [common | {"RANK": str(rank), "LOCAL_RANK": str(rank)} for rank in range(processes)]
 
 
 def _free_port() -> int:

@@ -25,9 +25,8 @@ def charts(board: Board) -> dict[str, Any]:
             for task in board.tasks
         },
         "standings": [
-            {"variant": one.variant, "name": one.name, "x": [x for x, _ in corners], "y": [y for _, y in corners]}
+            {"variant": one.variant, "name": one.name} | dict(zip("xy", zip(*one.profile(), strict=True), strict=True))
             for one in standings(board)
-            for corners in [one.profile()]
         ],
     }
 

@@ -1,7 +1,7 @@
 """What a few seeds allow one to say: mean, 95% interval, paired difference to the baseline, and a verdict in words.
 
-A verdict is the paired t test's, after Holm's correction for all variants of a setting: among twenty that do nothing,
-one would otherwise look better by chance more often than not.
+A verdict is the paired t test's, after Holm's correction for all variants of a setting: of settings with twenty that do
+nothing, a quarter would otherwise call one better (`python -m tests.benchmarks.chance`).
 """
 
 import dataclasses

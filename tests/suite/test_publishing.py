@@ -71,6 +71,18 @@ def test_no_path_of_this_machine_is_published(source: tuple[Path, Manifest], tmp
     assert "cannot open RUNS/x" in (tmp_path / "out" / job.root.name / "result.json").read_text(encoding="utf-8")
 
 
+def test_a_user_without_a_home_keeps_the_slashes(
+    source: tuple[Path, Manifest], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs = Path(shutil.copytree(source[0], tmp_path / "runs"))
+    job = some_job(runs)
+    write_json(job.attempt(read_json(job.result)["attempt"]).provenance, {"runtime": "a/b"})
+    monkeypatch.setenv("HOME", "/")
+    publishing.publish(runs, source[1], tmp_path / "out")
+    copied = JobFolder(tmp_path / "out" / job.root.name)
+    assert read_json(copied.attempt(read_json(job.result)["attempt"]).provenance) == {"runtime": "a/b"}
+
+
 def better(folder: Path) -> None:
     job = some_job(folder)
     document = read_json(job.result)
