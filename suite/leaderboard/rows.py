@@ -47,6 +47,7 @@ class Trial:
     data: str | None = None  # digest of the data as the job read them
     files: str | None = None  # digest of the data set's files as they lay there before the job began
     stale: str | None = None  # what has changed of the data since
+    code: Mapping[str, str] = dataclasses.field(default_factory=dict, metadata={"dumped": False})  # path -> SHA-256
     rerun: str | None = None  # the command that runs it again, typed where the plan was run
 
 
@@ -174,7 +175,9 @@ def _trial(folder: Path, seed: int, result: Result | str | None) -> Trial:
         advice = "Run the job again with --force."
         return Trial(id=folder.name, seed=seed, status="failed", failure="error", reason=result, advice=advice)
     metrics = {name: metric["value"] for name, metric in result.numbers.get("metrics", {}).items()}
-    git = _git(folder, result.attempt)
+    files = JobFolder(folder).attempt(result.attempt)
+    stated, launch = _document(files.provenance), _document(files.launch)
+    git = stated.get("git") or launch.get("git") or {}  # a job that was killed early left only its launch file
     return Trial(
         id=folder.name,
         seed=seed,
@@ -190,33 +193,19 @@ def _trial(folder: Path, seed: int, result: Result | str | None) -> Trial:
         cost=result.cost,
         git_sha=git.get("sha"),
         dirty=bool(git.get("dirty")),
-        **_data(folder, result.attempt),
+        data=stated.get("data", {}).get("digest"),
+        files=_document(provenance.data_path(files)).get("digest"),
+        stale=provenance.changed_data(JobFolder(folder)),
+        code=stated.get("code", {}),
         device=result.cost.get("device"),
     )
 
 
-def _git(folder: Path, attempt: int) -> dict[str, Any]:
-    """Commit that the attempt ran from; a job that was killed early left only its launch file."""
-    files = JobFolder(folder).attempt(attempt)
-    for path in (files.provenance, files.launch):
-        try:
-            return dict(read_json(path).get("git", {}))
-        except ContractError:
-            continue
-    return {}
-
-
-def _data(folder: Path, attempt: int) -> dict[str, str | None]:
-    """Which data the attempt had, and whether they have changed since."""
-    files = JobFolder(folder).attempt(attempt)
-    stated = []
-    for path, key in ((files.provenance, "data"), (provenance.data_path(files), None)):
-        try:
-            document = read_json(path)
-            stated.append((document[key] if key else document).get("digest"))
-        except (ContractError, KeyError):
-            stated.append(None)
-    return {"data": stated[0], "files": stated[1], "stale": provenance.changed_data(JobFolder(folder))}
+def _document(path: Path) -> dict[str, Any]:
+    try:
+        return dict(read_json(path))
+    except ContractError:
+        return {}
 
 
 def _profile(profiles: Iterable[Sequence[Mapping[str, Any]]]) -> Iterable[Curve]:

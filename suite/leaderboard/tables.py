@@ -1,8 +1,10 @@
 """The board as text: Markdown for people, CSV and JSON for programs."""
 
 import csv
+import dataclasses
 import io
 import json
+from typing import Any
 
 from suite.leaderboard import wording
 from suite.leaderboard.aggregate import TAU, standings
@@ -12,7 +14,7 @@ from suite.planning.labels import PROFILE
 COLUMNS = (
     *("task", "setting", "variant", "arguments", "rank", "verdict", "metric", "unit", "better"),
     *("seeds_finished", "seeds_planned", "mean", "sd", "low", "high"),
-    *("difference", "difference_low", "difference_high", "shared_seeds", "p", "p_holm", "detectable"),
+    *("difference", "difference_low", "difference_high", "shared_seeds", "p", "p_holm", "detectable", "noise"),
     *(f"last_layer_{metric}" for metric in PROFILE),
     *("step_s", "peak_bytes", "parameters", "status", "reason", "job_ids"),
 )
@@ -72,7 +74,8 @@ def _section(task: Task, setting: Setting) -> list[str]:
     rows = ["| " + " | ".join(map(_cell, _cells(entry))) + " |" for entry in setting.entries]
     notes = [f"- {entry.row.name}: {reason}" for entry in setting.entries for reason in wording.reasons(entry)]
     said = [f"- As published, not ours: {wording.quoted(line)}" for line in setting.published]
-    return [*head, *rows, "", *notes, *said, *([""] if notes or said else [])]
+    floor = [f"{words}.", ""] if (words := wording.noise(setting)) else []
+    return [*head, *rows, "", *floor, *notes, *said, *([""] if notes or said else [])]
 
 
 def _cells(entry: Entry) -> list[str]:
@@ -113,6 +116,7 @@ def _record(entry: Entry, setting: Setting) -> dict[str, object]:
         "better": row.metric.better,
         "seeds_finished": len(row.values()),
         "seeds_planned": len(row.trials),
+        "noise": setting.noise,
         "status": wording.ending(entry),
         "reason": " ".join([*wording.reasons(entry), *([setting.mixed] if setting.mixed else [])]),
         "job_ids": " ".join(trial.id for trial in row.trials),
@@ -130,4 +134,10 @@ def _record(entry: Entry, setting: Setting) -> dict[str, object]:
 
 def document(board: Board) -> str:
     """The whole board as JSON, each dataclass an object with the same field names."""
-    return json.dumps(board, default=vars, ensure_ascii=False, allow_nan=False) + "\n"
+    return json.dumps(board, default=_fields, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _fields(record: Any) -> dict[str, Any]:
+    """Of a dataclass, but for what a reader of the board has no use for."""
+    kept = (field.name for field in dataclasses.fields(record) if field.metadata.get("dumped", True))
+    return {name: getattr(record, name) for name in kept}

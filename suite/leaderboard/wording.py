@@ -1,12 +1,13 @@
 """Numbers and verdicts as people read them; the same words on the page and in the tables."""
 
-from suite.leaderboard.board import Entry
+from suite.leaderboard.board import Entry, Setting
 from suite.leaderboard.published import MARKS, Published
 from suite.leaderboard.rows import Metric
 from suite.leaderboard.statistics import Estimate
 
 MINUS = "\N{MINUS SIGN}"
 SPREAD = "mean ± half of its 95% interval over seeds; sd is the standard deviation over seeds"
+NOISE = "the standard deviation over seeds within rows, pooled over the setting"
 SYMBOLS = {"better": "▲", "worse": "▼", "not significant": "≈", "not judged": "·"}
 
 
@@ -82,6 +83,11 @@ def seeds(entry: Entry) -> str:
 def reasons(entry: Entry) -> list[str]:
     """Each different reason why trials of the row have no number, once."""
     return list(dict.fromkeys(trial.reason for trial in entry.row.trials if trial.reason))
+
+
+def noise(setting: Setting) -> str:
+    """`Noise floor 0.42: the standard deviation ...`, or nothing where no row has two seeds."""
+    return f"Noise floor {number(setting.noise)}: {NOISE}" if setting.noise is not None else ""
 
 
 def quoted(line: Published) -> str:
