@@ -2,7 +2,7 @@
 
 The published folder is a small runs folder: the plan's manifest, of each job the spec, the result and where it comes
 from, the board, and SHA256SUMS over all of it. Paths of the machine are replaced by RUNS, DATA and ~; checkpoints,
-events and logs stay behind.
+events, logs and the curves of validations stay behind.
 """
 
 import json
@@ -43,6 +43,8 @@ def publish(runs: Path, listed: Manifest, folder: Path) -> list[Path]:
     write_json(manifest.folder(aside) / f"{listed.name}.json", document)
     for job in listed.jobs:
         _copy(JobFolder(runs / job.id), JobFolder(aside / job.id), hidden)
+    if (runs / VERIFIED).is_file():  # a published folder, whose board is drawn anew
+        shutil.copy(runs / VERIFIED, aside / VERIFIED)
     written = files.write(board.build(aside, _manifest(aside)), aside)
     (aside / SUMS).write_text(_sums(aside), encoding="utf-8")
     shutil.rmtree(folder, ignore_errors=True)
@@ -56,11 +58,18 @@ def _copy(source: JobFolder, target: JobFolder, hidden: dict[str, str]) -> None:
         return
     result = _result(source)
     attempt, copied = source.attempt(result.attempt), target.attempt(result.attempt)
-    pairs = [(source.result, target.result), (attempt.provenance, copied.provenance)]
     write_json(target.spec, read_json(source.spec))
-    for path, goal in [*pairs, (provenance.data_path(attempt), provenance.data_path(copied))]:
+    write_json(target.result, _replaced(_without_curve(read_json(source.result)), hidden))
+    pairs = [(attempt.provenance, copied.provenance), (provenance.data_path(attempt), provenance.data_path(copied))]
+    for path, goal in pairs:
         if path.is_file():
             write_json(goal, _replaced(read_json(path), hidden))
+
+
+def _without_curve(document: dict[str, Any]) -> dict[str, Any]:
+    """A result without its validations on the way, which are most of it."""
+    numbers = {key: value for key, value in document.get("numbers", {}).items() if key != "curve"}
+    return {**document, "numbers": numbers}
 
 
 def _result(folder: JobFolder) -> Result:

@@ -54,6 +54,8 @@ def test_what_was_published_holds_and_its_board_is_that_of_the_runs(
     source: tuple[Path, Manifest], published: Path
 ) -> None:
     assert list(publishing.problems(published)) == []
+    assert "curve" in read_json(some_job(source[0]).result)["numbers"]
+    assert "curve" not in read_json(some_job(published).result)["numbers"]
     assert (published / "leaderboard.md").read_text(encoding="utf-8") == markdown(build(*source))
 
 
@@ -168,8 +170,9 @@ def test_publishing_again_replaces_what_was_published_and_nothing_else(
     other_page(copy)
     publishing.publish(*source, copy)
     assert list(publishing.problems(copy)) == []
+    publishing.verify(copy, {some_job(copy).root.name: 1e9})
     publishing.publish(copy, source[1], copy)
-    assert list(publishing.problems(copy)) == []
+    assert list(publishing.problems(copy)) == list(publishing.differing(copy, publishing.again(copy))) != []
     mine = tmp_path / "mine"
     mine.mkdir()
     (mine / "thesis.txt").write_text("years of work", encoding="utf-8")
