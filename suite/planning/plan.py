@@ -295,6 +295,6 @@ def _subject(job: Job, catalogue: Catalogue) -> Subject:
     spec, label = job.spec, variant_label(job.spec)
     bare = job.name.replace(label, spec.variant)  # without the arguments, which nobody types
     labels = (label, setting_label(spec, catalogue.tasks[spec.task].label), job.name, bare)
-    own, variants = ({key: plain(it) for key, it in given.items()} for given in (spec.arguments, spec.variant_arguments))
+    own, variants = ({k: plain(it) for k, it in given.items()} for given in (spec.arguments, spec.variant_arguments))
     texts = (spec.task, job.entry, spec.data, spec.engine, spec.variant, job.id, *labels)
     return Subject(texts, {spec.task: own, job.entry: own, spec.variant: variants})
