@@ -82,7 +82,11 @@ class Board:
 
 def build(runs: Path, manifest: Manifest) -> Board:
     """The board of a plan, from the files in `runs` alone."""
-    rows = read(runs, manifest)
+    return of(read(runs, manifest), manifest)
+
+
+def of(rows: Sequence[Row], manifest: Manifest) -> Board:
+    """The board of a plan's rows."""
     trials = [trial for row in rows for trial in row.trials]
     return Board(
         name=manifest.name,

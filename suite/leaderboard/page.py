@@ -1,5 +1,6 @@
 """The board as one HTML file that needs no network: tables to sort, details to open, charts to read."""
 
+import hashlib
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from plotly.offline import get_plotlyjs
 
+from jobs.contract import file_sha256
 from suite.leaderboard import wording
 from suite.leaderboard.aggregate import TAU, standings
 from suite.leaderboard.board import Board, Entry, Task
@@ -29,10 +31,20 @@ def render(board: Board) -> str:
             charts=charts(board),
             style=(HERE / "page.css").read_text(encoding="utf-8"),
             tau=TAU,
+            generator=generator(),
             script=(HERE / "page.js").read_text(encoding="utf-8"),
             plotly=get_plotlyjs(),
         )
     )
+
+
+@cache
+def generator() -> str:
+    """Who draws the page: a digest of all that decides how a board becomes one."""
+    drawing = hashlib.sha256()
+    for path in sorted(path for path in HERE.iterdir() if path.is_file()):
+        drawing.update(f"{path.name}\0{file_sha256(path)}\n".encode())
+    return f"Unsmooth {drawing.hexdigest()[:16]}"
 
 
 @cache

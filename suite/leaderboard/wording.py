@@ -1,6 +1,7 @@
 """Numbers and verdicts as people read them; the same words on the page and in the tables."""
 
 from suite.leaderboard.board import Entry
+from suite.leaderboard.cost import Foretold, Spent
 from suite.leaderboard.published import MARKS, Published
 from suite.leaderboard.rows import Metric
 from suite.leaderboard.statistics import Estimate
@@ -82,6 +83,45 @@ def seeds(entry: Entry) -> str:
 def reasons(entry: Entry) -> list[str]:
     """Each different reason why trials of the row have no number, once."""
     return list(dict.fromkeys(trial.reason for trial in entry.row.trials if trial.reason))
+
+
+def figure(value: float | None) -> str:
+    """Two digits, or whole numbers from a hundred on; a dash where there is none.
+
+    >>> figure(0.00312), figure(4.24), figure(99.7), figure(1234)
+    ('0.0031', '4.2', '100', '1,234')
+    """
+    if value is None:
+        return "–"
+    return f"{value:,.0f}" if value >= 99.5 else f"{value:.2g}"
+
+
+def duration(seconds: float) -> str:
+    """`45 s`, `12 min`, `2.9 h`.
+
+    >>> duration(44.6), duration(750), duration(10440)
+    ('45 s', '12 min', '2.9 h')
+    """
+    if seconds < 60:
+        return f"{figure(seconds)} s"
+    return f"{figure(seconds / 60)} min" if seconds < 3600 else f"{figure(seconds / 3600)} h"
+
+
+def compute(found: Spent | None) -> str:
+    """`1.4 GPU-h`, `0.03 core-h`, or both where rows ran on both."""
+    if found is None:
+        return "–"
+    used = [(found.gpu_h, "GPU-h"), (found.core_h, "core-h")]
+    return " + ".join(f"{figure(hours)} {unit}" for hours, unit in used if hours) or "0 core-h"
+
+
+def foretold(found: Foretold | None) -> str:
+    """`predicted 3.2 h, took 2.9 h (60 jobs: 48 guessed, 12 measured)`; nothing where no prediction was kept."""
+    if found is None:
+        return ""
+    origins = ", ".join(f"{number} {origin}" for origin, number in found.origins.items())
+    jobs = "1 job" if found.jobs == 1 else f"{found.jobs} jobs"
+    return f"predicted {duration(found.predicted_s)}, took {duration(found.took_s)} ({jobs}: {origins})"
 
 
 def quoted(line: Published) -> str:
