@@ -60,6 +60,9 @@ class Task:
     def entries(self) -> list[Entry]:
         return [entry for setting in self.settings for entry in setting.entries]
 
+    def rows(self) -> list[Row]:
+        return [entry.row for entry in self.entries()]
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Board:
@@ -78,6 +81,9 @@ class Board:
 
     def entries(self) -> list[Entry]:
         return [entry for task in self.tasks for entry in task.entries()]
+
+    def rows(self) -> list[Row]:
+        return [entry.row for entry in self.entries()]
 
 
 def build(runs: Path, manifest: Manifest) -> Board:

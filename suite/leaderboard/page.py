@@ -9,13 +9,16 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from plotly.offline import get_plotlyjs
 
 from jobs.contract import file_sha256
-from suite.leaderboard import wording
+from suite.leaderboard import cost, wording
 from suite.leaderboard.aggregate import TAU, standings
 from suite.leaderboard.board import Board, Entry, Task
+from suite.leaderboard.drawers import drawers
 from suite.leaderboard.figures import charts
-from suite.planning.labels import plain
+from suite.leaderboard.statistics import VERDICTS
 
 HERE = Path(__file__).parent
+_SCRIPTS = ("theme", "tables", "drawers", "charts", "view")
+_TRAITS = (*VERDICTS, "baseline", "failed", "blocked", "skipped", "pending")
 
 
 def render(board: Board) -> str:
@@ -29,10 +32,12 @@ def render(board: Board) -> str:
             standings=standings(board),
             problems=[entry for entry in board.entries() if wording.ending(entry) != "ok"],
             charts=charts(board),
+            drawers=drawers(board),
+            traits=[trait for trait in _TRAITS if any(trait in wording.traits(entry) for entry in board.entries())],
             style=(HERE / "page.css").read_text(encoding="utf-8"),
             tau=TAU,
             generator=generator(),
-            script=(HERE / "page.js").read_text(encoding="utf-8"),
+            script="\n".join((HERE / f"{name}.js").read_text(encoding="utf-8") for name in _SCRIPTS),
             plotly=get_plotlyjs(),
         )
     )
@@ -52,7 +57,7 @@ def _environment() -> Environment:
     environment = Environment(
         loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.globals.update(words=wording, plain=plain, common=common)
+    environment.globals.update(words=wording, cost=cost, common=common)
     return environment
 
 

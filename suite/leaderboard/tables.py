@@ -36,7 +36,7 @@ def markdown(board: Board) -> str:
 
 def _foretold(board: Board) -> list[str]:
     """What the plan predicted, where that was kept."""
-    says = wording.foretold(cost.foretold(entry.row for entry in board.entries()))
+    says = wording.foretold(cost.foretold(board.rows()))
     return [f"Time of jobs: {says}.", ""] if says else []
 
 
