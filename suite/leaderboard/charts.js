@@ -3,7 +3,10 @@
 let chartData;
 
 function figures() {
-  chartData ??= JSON.parse(document.getElementById("charts").textContent);
+  if (chartData) return chartData;
+  chartData = JSON.parse(document.getElementById("charts").textContent);
+  const profiles = Object.values(chartData.tasks).flatMap((task) => task.profiles);
+  profiles.forEach((line) => { line.x ??= line.y.map((_, layer) => layer); });
   return chartData;
 }
 

@@ -1,6 +1,6 @@
 """What a row's drawer on the page shows, as plain data in words: the page lays it out when the row is opened."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from statistics import fmean
 from typing import Any
 
@@ -35,14 +35,15 @@ def _setting(setting: Setting) -> dict[str, Any]:
 
 def _drawer(entry: Entry, setting: Setting) -> dict[str, Any]:
     row = entry.row
+    spent = [cost.of_trial(trial, row) for trial in row.trials]
     judged = entry.comparison.note if entry.comparison else "The baseline."
     return {
         "note": f"{judged} {entry.unranked or ''}".rstrip(),
         "metric": wording.axis(row.metric),
         "failures": [_failure(trial) for trial in row.trials if trial.reason],
-        "seeds": [_seed(trial, row) for trial in row.trials],
-        "mean": _mean(entry),
-        "sum": _sum(row),
+        "seeds": [_seed(trial, took) for trial, took in zip(row.trials, spent, strict=True)],
+        "mean": _mean(entry, spent),
+        "sum": _sum(spent, row.trials),
         "cost": _cost(row),
         "provenance": [_provenance(trial) for trial in row.trials],
         "ours": f"{row.metric.name} {wording.mean(entry.estimate)}",
@@ -60,27 +61,28 @@ def _failure(trial: Trial) -> dict[str, Any]:
     }
 
 
-def _seed(trial: Trial, row: Row) -> list[str]:
+def _seed(trial: Trial, took: cost.Spent | None) -> list[str]:
     """seed, metric, status, attempts, wall-clock, predicted, compute, memory, energy."""
     exit_code = f", exit {trial.exit_code}" if trial.exit_code is not None else ""
     ending = f"{trial.status} ({trial.failure}{exit_code})" if trial.failure else trial.status
     attempts = str(trial.attempts) if trial.attempts else "–"
     own = [str(trial.seed), wording.number(trial.value), ending, attempts]
-    return [*own, *_costs([cost.of_trial(trial, row)], [trial], fmean)]
+    return [*own, *_costs([took], [trial], fmean)]
 
 
-def _mean(entry: Entry) -> list[str]:
-    row, value = entry.row, entry.estimate.mean if entry.estimate else None
-    spent = [cost.of_trial(trial, row) for trial in row.trials]
-    return ["mean", wording.number(value), "", "", *_costs(spent, row.trials, fmean)]
+def _mean(entry: Entry, spent: Sequence[cost.Spent | None]) -> list[str]:
+    value = entry.estimate.mean if entry.estimate else None
+    return ["mean", wording.number(value), "", "", *_costs(spent, entry.row.trials, fmean)]
 
 
-def _sum(row: Row) -> list[str]:
-    wall, predicted, compute, _, energy = _costs([cost.of_trial(trial, row) for trial in row.trials], row.trials, sum)
+def _sum(spent: Sequence[cost.Spent | None], trials: Sequence[Trial]) -> list[str]:
+    wall, predicted, compute, _, energy = _costs(spent, trials, sum)
     return ["sum", "", "", "", wall, predicted, compute, "", energy]
 
 
-def _costs(spent: Iterable[cost.Spent | None], trials: Iterable[Trial], over: Any) -> list[str]:
+def _costs(
+    spent: Iterable[cost.Spent | None], trials: Iterable[Trial], over: Callable[[list[float]], float]
+) -> list[str]:
     """Wall-clock, predicted, compute, memory, energy, each over those that state it."""
     pairs = list(zip(spent, trials, strict=True))
     known = [one for one, _ in pairs if one]

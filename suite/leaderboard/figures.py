@@ -36,7 +36,10 @@ def _is_baseline(board: Board, variant: str) -> bool:
 
 
 def profiles(task: Task) -> list[dict[str, Any]]:
-    """One item per line that can be drawn; the page chooses setting, stack, site and metric."""
+    """One item per line that can be drawn; the page chooses setting, stack, site and metric.
+
+    Most of a page's bytes are here: four digits are more than can be seen, and layers are told where they skip one.
+    """
     return [
         {
             "setting": setting.label,
@@ -45,8 +48,8 @@ def profiles(task: Task) -> list[dict[str, Any]]:
             "metric": curve.metric,
             "variant": entry.row.variant,
             "name": entry.row.name,
-            "x": curve.layers,
-            "y": [round(value, 6) for value in curve.values],
+            "x": None if curve.layers == tuple(range(len(curve.layers))) else curve.layers,
+            "y": [float(f"{value:.4g}") for value in curve.values],
         }
         for setting in task.settings
         for entry in setting.entries

@@ -185,7 +185,7 @@ def _trial(folder: Path, seed: int, result: Result | str | None) -> Trial:
         advice = "Run the job again with --force."
         return Trial(id=folder.name, seed=seed, status="failed", failure="error", reason=result, advice=advice)
     metrics = {name: metric["value"] for name, metric in result.numbers.get("metrics", {}).items()}
-    git = _git(folder, result.attempt)
+    git, data = _git(folder, result.attempt), _data(folder, result.attempt)
     return Trial(
         id=folder.name,
         seed=seed,
@@ -201,7 +201,9 @@ def _trial(folder: Path, seed: int, result: Result | str | None) -> Trial:
         cost=result.cost,
         git_sha=git.get("sha"),
         dirty=bool(git.get("dirty")),
-        **_data(folder, result.attempt),
+        data=data["data"],
+        files=data["files"],
+        stale=data["stale"],
         device=result.cost.get("device"),
     )
 

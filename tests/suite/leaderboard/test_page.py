@@ -122,7 +122,7 @@ def test_a_closing_script_tag_in_a_name_does_not_end_the_chart_data(board: Board
 def test_charts_hold_a_line_per_variant_stack_site_and_metric(board: Board):
     profiles = charts(board)["tasks"]["segmentation"]["profiles"]
     assert len(profiles) == 5 * 2 * (2 * 4 + 2)  # featscale was blocked
-    assert {len(line["x"]) for line in profiles} == {6}
+    assert {(line["x"], len(line["y"])) for line in profiles} == {(None, 6)}  # all layers from the first on
 
 
 def test_the_metric_is_swept_over_the_depths_that_a_task_has(board: Board):
