@@ -33,7 +33,7 @@ def follow(page: Page, link: str) -> None:
 
 
 def seen(page: Page, task: str = "graph") -> list[str]:
-    return page.locator(f"#task-{task} tr.row:visible .variant").all_inner_texts()
+    return page.locator(f"#task-{task} tr.row:visible .variant").all_text_contents()
 
 
 def key(board: Board, variant: str) -> str:
@@ -45,7 +45,7 @@ def test_typing_leaves_the_rows_that_have_all_words_and_says_how_many(page: Page
     page.keyboard.type("NEUT depth=12")
     assert seen(page) == ["neutreno"]
     assert page.locator("tr.row:visible").count() == 1
-    assert page.locator("tr.group:visible").all_inner_texts() == ["graph karate model=gcn depth=12"]
+    assert page.locator("tr.group:visible").all_text_contents() == ["graph karate model=gcn depth=12"]
     expect(page.get_by_role("status")).to_have_text("1 of 30 rows")
     assert page.get_by_role("status").get_attribute("aria-live") == "polite"
     assert page.locator("#task-language .none").is_visible()
@@ -53,9 +53,15 @@ def test_typing_leaves_the_rows_that_have_all_words_and_says_how_many(page: Page
 
 def test_rows_are_filtered_by_verdict_and_by_how_jobs_ended(page: Page):
     page.get_by_label("Show").select_option("failed")
-    assert page.locator("tr.row:visible .variant").all_inner_texts() == ["attnscale"]
+    assert page.locator("tr.row:visible .variant").all_text_contents() == ["attnscale"]
     page.get_by_label("Show").select_option("baseline")
-    assert page.locator("tr.row:visible .variant").all_inner_texts() == ["softmax", "softmax", "softmax", "gcn", "gcn"]
+    assert page.locator("tr.row:visible .variant").all_text_contents() == [
+        "softmax",
+        "softmax",
+        "softmax",
+        "gcn",
+        "gcn",
+    ]
     page.get_by_role("button", name="Clear").click()
     expect(page.get_by_role("status")).to_have_text("30 rows")
     assert fragment(page) == ""
