@@ -71,6 +71,9 @@ class Task:
     def entries(self) -> list[Entry]:
         return [entry for setting in self.settings for entry in setting.entries]
 
+    def rows(self) -> list[Row]:
+        return [entry.row for entry in self.entries()]
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Board:
@@ -90,10 +93,17 @@ class Board:
     def entries(self) -> list[Entry]:
         return [entry for task in self.tasks for entry in task.entries()]
 
+    def rows(self) -> list[Row]:
+        return [entry.row for entry in self.entries()]
+
 
 def build(runs: Path, manifest: Manifest) -> Board:
     """The board of a plan, from the files in `runs` alone."""
-    rows = read(runs, manifest)
+    return of(read(runs, manifest), manifest)
+
+
+def of(rows: Sequence[Row], manifest: Manifest) -> Board:
+    """The board of a plan's rows."""
     trials = [trial for row in rows for trial in row.trials]
     return Board(
         name=manifest.name,

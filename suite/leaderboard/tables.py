@@ -6,9 +6,10 @@ import io
 import json
 from typing import Any
 
-from suite.leaderboard import wording
+from suite.leaderboard import cost, wording
 from suite.leaderboard.aggregate import TAU, standings
 from suite.leaderboard.board import Board, Entry, Setting, Task
+from suite.leaderboard.rows import Row
 from suite.planning.labels import PROFILE
 
 COLUMNS = (
@@ -16,7 +17,9 @@ COLUMNS = (
     *("seeds_finished", "seeds_planned", "mean", "sd", "low", "high"),
     *("difference", "difference_low", "difference_high", "shared_seeds", "p", "p_holm", "detectable", "noise"),
     *(f"last_layer_{metric}" for metric in PROFILE),
-    *("step_s", "peak_bytes", "parameters", "status", "reason", "job_ids"),
+    *("step_s", "peak_bytes", "parameters"),
+    *("wall_s", "predicted_s", "gpu_hours", "core_hours", "energy_j"),
+    *("status", "reason", "job_ids"),
 )
 
 _HEAD = "| # | variant | {metric} | sd | difference to {baseline} | seeds | verdict |"
@@ -25,11 +28,18 @@ _RULE = "|--:|:--|--:|--:|--:|--:|:--|"
 
 def markdown(board: Board) -> str:
     """A heading per task, a table per setting, and why rows are missing numbers."""
-    lines = [f"# {board.name}", "", board.headline, "", f"{standing(board)} {origin(board)}", "", *_across(board)]
+    head = [f"# {board.name}", "", board.headline, "", f"{standing(board)} {origin(board)}", ""]
+    lines = [*head, *_foretold(board), *_across(board)]
     for task in board.tasks:
         lines += [f"## {task.name}", "", f"Metric: {wording.direction(task.metric)}; {wording.SPREAD}.", ""]
         lines += [line for setting in task.settings for line in _section(task, setting)]
     return "\n".join(lines)
+
+
+def _foretold(board: Board) -> list[str]:
+    """What the plan predicted, where that was kept."""
+    says = wording.foretold(cost.foretold(board.rows()))
+    return [f"Time of jobs: {says}.", ""] if says else []
 
 
 def _across(board: Board) -> list[str]:
@@ -129,7 +139,18 @@ def _record(entry: Entry, setting: Setting) -> dict[str, object]:
         record |= {"difference": difference.mean, "difference_low": difference.low}
         record |= {"difference_high": difference.high, "shared_seeds": difference.n}
     record |= {f"last_layer_{metric}": row.last_layer(metric) for metric in PROFILE}
-    return record | {name: row.cost(name) for name in ("step_s", "peak_bytes", "parameters")}
+    return record | _cost(row)
+
+
+def _cost(row: Row) -> dict[str, float | None]:
+    """Means over seeds of what a job took, sums of hours and energy; energy where it is known of all of them."""
+    found, expected = cost.spent([row]), cost.foretold([row])
+    record = {name: row.cost(name) for name in ("step_s", "peak_bytes", "parameters", "wall_s")}
+    record["predicted_s"] = expected.predicted_s / expected.jobs if expected else None
+    if found:
+        record |= {"gpu_hours": found.gpu_h, "core_hours": found.core_h}
+        record["energy_j"] = found.energy_j if found.metered == found.jobs else None
+    return record
 
 
 def document(board: Board) -> str:
