@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 
 from jobs.contract import JobFolder, JobSpec, Result, canonical, file_sha256, read_events, read_json
 from suite.planning.labels import PROFILE
+from suite.recording.layout import PRIMARY
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,16 +36,16 @@ class Recording:
     digest: str  # of result.json: tells whether what MLflow has is still what is on disk
     row: str  # what the job's run is nested under: the setting and the variant with its arguments
 
-    @property
-    def value(self) -> float | None:
-        """The primary metric, of a job that finished."""
-        primary = self.result.numbers.get("metrics", {}).get(self.result.numbers.get("primary"))
-        return float(primary["value"]) if primary and self.result.status == "ok" else None
-
     def provenance(self) -> dict[str, Any]:
         """What the attempt that counted wrote about itself; a job that was killed may have left nothing."""
         path = self.folder.attempt(self.result.attempt).provenance
         return read_json(path) if path.exists() else {}
+
+    @property
+    def data(self) -> tuple[str, str] | None:
+        """Name and digest of what the job has read, where it got as far as reading."""
+        data = self.provenance().get("data", {})
+        return (str(data["name"]), str(data["digest"])) if data.get("name") and data.get("digest") else None
 
     def files(self) -> list[Path]:
         """The artefacts."""
@@ -121,18 +122,21 @@ def measurements(recording: Recording) -> list[Measurement]:
 
 
 def _final(result: Result, time_ms: int) -> Iterator[Measurement]:
-    step = int(result.numbers.get("steps_done", 0))
+    """Step 0 but for the profile: MLflow draws what has no other step as bars, side by side."""
     for name, metric in result.numbers.get("metrics", {}).items():
-        yield Measurement(metric_key(name), step, float(metric["value"]), time_ms)
+        yield Measurement(metric_key(name), 0, float(metric["value"]), time_ms)
+    primary = result.numbers.get("metrics", {}).get(result.numbers.get("primary"))
+    if primary is not None and result.status == "ok":
+        yield Measurement(PRIMARY, 0, float(primary["value"]), time_ms)
     for name, cost in result.cost.items():
         if isinstance(cost, int | float) and not isinstance(cost, bool):
-            yield Measurement(metric_key(f"cost/{name}"), step, float(cost), time_ms)
+            yield Measurement(metric_key(f"cost/{name}"), 0, float(cost), time_ms)
     for layer in result.numbers.get("profile", ()):
         for name in PROFILE:
             if layer.get(name) is not None:
                 key = metric_key(f"profile/{layer['stack']}/{layer['site']}/{name}")
                 yield Measurement(key, int(layer["layer"]), float(layer[name]), time_ms)
-    yield Measurement("attempts", step, float(result.attempt), time_ms)
+    yield Measurement("attempts", 0, float(result.attempt), time_ms)
 
 
 def metric_key(name: str) -> str:
@@ -140,9 +144,9 @@ def metric_key(name: str) -> str:
     return re.sub(r"[^\w\-./: ]", "_", name)
 
 
-def figure(recordings: Sequence[Recording]) -> Figure | None:
+def figure(results: Sequence[Result]) -> Figure | None:
     """The over-smoothing metrics of a row against the layer, averaged over seeds; None where there is no profile."""
-    layers = [layer for one in recordings for layer in one.result.numbers.get("profile", ())]
+    layers = [layer for one in results for layer in one.numbers.get("profile", ())]
     if not layers:
         return None
     drawing = Figure(figsize=(16, 7))  # spaced by hand and with few ticks: half the time of an automatic layout

@@ -1,208 +1,190 @@
-"""What lies where in MLflow, and how it gets there exactly once.
-
-    experiment unsmooth/<task>          tags unsmooth.row and unsmooth.job_id make every run findable,
-                                        unsmooth.runs says which runs folder it mirrors: others are left alone
-      parent run, one per row           mean of the primary metric over its seeds
-        child run, one per job          parameters, curves, final numbers, costs, profile by layer, files
-    experiment unsmooth/leaderboard     one run per plan, the board's files as artefacts
+"""How jobs, rows and boards get into MLflow exactly once, from however many machines; `layout` says what lies where.
 
 A child run is whole once its tag `unsmooth.recorded` holds the digest of the job's result: that tag is written last.
-Any other run of that job is what an interruption left, or an older result, and is deleted before it is written anew.
+Runs with the same job and the same result are equal, whoever wrote them. After writing, a recorder looks for equal
+ones; a run goes only while a whole, equal one with a smaller run id is there, so the smallest stays and none is lost.
+What is not whole goes once a whole one is there: if somebody is still writing it, the writer finds it gone, looks again
+and takes the whole one.
 """
 
 import hashlib
-import uuid
-from collections.abc import Iterator, Mapping, Sequence
+import threading
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from statistics import fmean, stdev
 
-from mlflow import MlflowClient
-from mlflow.entities import Metric, Param, Run
+from mlflow.entities import Metric, Run
+from mlflow.exceptions import MlflowException
 
-from jobs.contract import file_sha256, read_json, write_json
+from jobs.contract import file_sha256
 from suite.planning.labels import variant_label
 from suite.planning.manifest import load_all
-from suite.recording.measurements import Recording, figure, load, measurements, metric_key, parameters, tags
-
-BATCH = 1000
-"""Metrics in one request: MLflow's own limit."""
-
-JOB, ROW, RECORDED, BOARD = "unsmooth.job_id", "unsmooth.row", "unsmooth.recorded", "unsmooth.board"
-RUNS = "unsmooth.runs"
+from suite.recording import layout
+from suite.recording.layout import BOARD, JOB, PARENT, RECORDED, RESULT, ROW, tagged
+from suite.recording.measurements import Recording, load, measurements, parameters, tags
+from suite.recording.rows import Rows, up_to_date
+from suite.recording.server import NOTE, Server
 
 
-def identity(runs: Path) -> str:
-    """The id of a runs folder, made up once and kept in it: it stays the same when the folder moves."""
-    path = runs / ".id"
-    if not path.exists():  # there is one writer, so nobody else makes one up meanwhile
-        write_json(path, {"id": uuid.uuid4().hex})
-    return str(read_json(path)["id"])
+class Held:
+    """What a task's experiment holds already for one runs folder, as one search tells."""
 
-
-class Experiment:
-    """One MLflow experiment and what it holds already of one runs folder."""
-
-    def __init__(self, client: MlflowClient, name: str, artifacts: str | None, owner: str) -> None:
-        self.id = _experiment_id(client, name, artifacts)
-        self.jobs: dict[str, list[Run]] = {}
-        self.rows: dict[str, list[Run]] = {}
-        for run in _all_runs(client, self.id, owner):
-            for tag, index in ((JOB, self.jobs), (ROW, self.rows)):
-                if tag in run.data.tags and (tag == JOB or JOB not in run.data.tags):
-                    index.setdefault(run.data.tags[tag], []).append(run)
-
-
-def _experiment_id(client: MlflowClient, name: str, artifacts: str | None) -> str:
-    found = client.get_experiment_by_name(name)
-    if found is None:
-        return str(client.create_experiment(name, artifact_location=artifacts))
-    if found.lifecycle_stage == "deleted":
-        client.restore_experiment(found.experiment_id)
-    return str(found.experiment_id)
-
-
-def _all_runs(client: MlflowClient, experiment: str, owner: str) -> Iterator[Run]:
-    owned, token = f"tags.`{RUNS}` = '{owner}'", None
-    while True:
-        page = client.search_runs(
-            [experiment], owned, max_results=BATCH, page_token=token, order_by=["attribute.start_time"]
-        )
-        yield from page
-        token = page.token
-        if not token:
-            return
+    def __init__(self, server: Server, experiment: str, holder: str) -> None:
+        self.experiment = experiment
+        self.jobs: dict[str, list[Run]] = defaultdict(list)
+        self.rows: dict[str, list[Run]] = defaultdict(list)
+        for run in server.search([experiment], f"tags.`{holder}` IS NOT NULL"):
+            index, tag = (self.jobs, JOB) if JOB in run.data.tags else (self.rows, ROW)
+            index[run.data.tags.get(tag, "")].append(run)
 
 
 class Mirror:
-    """Writes jobs, rows and boards; every method may be repeated, and interrupted anywhere."""
+    """Writes jobs, rows and boards; every method may be repeated, interrupted anywhere, and called from threads."""
 
     def __init__(self, runs: Path, uri: str) -> None:
-        self.runs = runs
-        self.owner = identity(runs)
-        self.client = MlflowClient(tracking_uri=uri)
-        self.artifacts = (runs / "mlruns").as_uri() if uri.startswith("sqlite:") else None  # else the server decides
-        self.experiments: dict[str, Experiment] = {}
+        self.runs, self.holder = runs, layout.holder(runs)
+        self.server = Server(uri, (runs / "mlruns").as_uri() if uri.startswith("sqlite:") else None)
+        self.rows = Rows(self.server, runs, self.holder)
         self.planned = {job.id: (plan.tier, job.label) for plan in load_all(runs) for job in plan.jobs}
+        self._held: dict[str, Held] = {}
+        self._seen: dict[str, tuple[str, str, str]] = {}  # by job: task, row, the row's name
+        self._written: set[str] = set()
+        self._lock = threading.Lock()
 
-    def experiment(self, name: str) -> Experiment:
-        """Read once, then kept up to date by the writing methods: there is one writer."""
-        if name not in self.experiments:
-            self.experiments[name] = Experiment(self.client, f"unsmooth/{name}", self.artifacts, self.owner)
-        return self.experiments[name]
+    def held(self, task: str) -> Held:
+        """Read once, then kept up to date by `job`."""
+        with self._lock:
+            if task not in self._held:
+                experiment = self.server.experiment(f"unsmooth/{task}", layout.experiment_note(task))
+                self._held[task] = Held(self.server, experiment, self.holder)
+            return self._held[task]
 
     def forget(self) -> None:
         """After an error nobody knows what arrived."""
-        self.experiments.clear()
+        with self._lock:
+            self._held.clear()
+        self.rows.forget()
 
     def job(self, name: str) -> bool:
-        """Record one job; False where it was there already."""
+        """Record one job; False where it was there already, whoever wrote it."""
         recording = load(self.runs / name)
-        experiment = self.experiment(recording.spec.task)
-        whole = None
-        for run in experiment.jobs.pop(name, []):
-            if whole is None and _says(run, recording):
-                whole = run
-            else:
-                self.client.delete_run(run.info.run_id)
-        written = whole or self._write(recording, experiment)
-        experiment.jobs[name] = [written]
-        return whole is None
+        held = self.held(recording.spec.task)
+        self._seen[name] = (recording.spec.task, recording.row, self._row_name(recording))
+        if [_holds(run, recording) for run in held.jobs.get(name, ())] == [True]:
+            return False
+        self._written.add(name)
+        wanted = tagged(JOB, name)
+        found = self.server.search([held.experiment], wanted)
+        is_new = not any(_holds(run, recording) for run in found)
+        if is_new:
+            self._write(recording, held.experiment)
+            found = self.server.search([held.experiment], wanted)
+        held.jobs[name] = [self._settle(recording, found)]
+        return is_new
 
-    def _write(self, recording: Recording, experiment: Experiment) -> Run:
-        measured = measurements(recording)
-        run_id = self.client.create_run(
-            experiment.id,
-            start_time=min(one.time_ms for one in measured),
-            run_name=f"{variant_label(recording.spec)} seed {recording.spec.seed}",
-            tags={**tags(recording), **self._keys(recording, experiment)},
-        ).info.run_id
-        self._params(run_id, parameters(recording.spec, seed=True))
+    def _write(self, recording: Recording, experiment: str) -> None:
+        measured, name = measurements(recording), self._row_name(recording)
+        parent = self.rows.parent(experiment, recording.row, name)
+        keys = {JOB: recording.spec.id, ROW: recording.row, RESULT: recording.digest, self.holder: "held"}
+        about = {PARENT: parent, "unsmooth.tier": self._plan(recording)[0], **tags(recording)}
+        start_ms, end_ms = (choose(one.time_ms for one in measured) for choose in (min, max))
+        run = self.server.create(experiment, f"{name} · seed {recording.spec.seed}", {**about, **keys}, start_ms)
+        if recording.data is not None:
+            self.server.used(run, *recording.data)
+        self.server.keep(run, recording.files())
+        self.server.end(run, "FINISHED" if recording.result.status in ("ok", "skipped") else "FAILED", end_ms)
         metrics = [Metric(one.key, one.value, one.time_ms, one.step) for one in measured]
-        for start in range(0, len(metrics), BATCH):
-            self.client.log_batch(run_id, metrics=metrics[start : start + BATCH])
-        for file in recording.files():
-            self.client.log_artifact(run_id, str(file))
-        status = "FINISHED" if recording.result.status in ("ok", "skipped") else "FAILED"
-        self.client.set_terminated(run_id, status, end_time=max(one.time_ms for one in measured))
-        self.client.set_tag(run_id, RECORDED, recording.digest)
-        return self.client.get_run(run_id)
+        params = parameters(recording.spec, seed=True)
+        self.server.write(run, metrics=metrics, params=params, tags={RECORDED: recording.digest})
 
-    def _keys(self, recording: Recording, experiment: Experiment) -> dict[str, str]:
-        tier, _ = self.planned.get(recording.result.id, ("unknown", ""))
-        parent = self._parent(recording, experiment).info.run_id
-        keys = {RUNS: self.owner, JOB: recording.spec.id, ROW: recording.row}
-        return {**keys, "unsmooth.tier": tier, "mlflow.parentRunId": parent}
+    def _settle(self, recording: Recording, found: Sequence[Run]) -> Run:
+        """Of equal runs keep the first, for all whom the others stood for; let go of what this folder held before."""
+        whole = [run for run in found if _holds(run, recording)]
+        if not whole:
+            raise MlflowException(f"The run of job {recording.spec.id} was deleted while it was written.")
+        unfinished = [run for run in found if RECORDED not in run.data.tags and self._is_ours(run, recording)]
+        for run in [*whole[1:], *unfinished]:
+            self.server.delete(run)
+        for run in found:
+            if run not in whole and run not in unfinished and self.holder in run.data.tags:
+                self._release(run)
+        self.server.hold(whole[0], {self.holder}.union(*(layout.holders(run.data.tags) for run in whole)))
+        return whole[0]
 
-    def _params(self, run_id: str, values: Mapping[str, str]) -> None:
-        params = [Param(key, value) for key, value in values.items()]
-        for start in range(0, len(params), 100):  # MLflow's limit
-            self.client.log_batch(run_id, params=params[start : start + 100])
+    def _is_ours(self, run: Run, recording: Recording) -> bool:
+        return self.holder in run.data.tags or run.data.tags.get(RESULT) == recording.digest
 
-    def _parent(self, recording: Recording, experiment: Experiment) -> Run:
-        known = experiment.rows.get(recording.row)
-        if not known:
-            _, label = self.planned.get(recording.result.id, ("", recording.spec.task))
-            name = f"{variant_label(recording.spec)} · {label}"
-            run = self.client.create_run(experiment.id, run_name=name, tags={RUNS: self.owner, ROW: recording.row})
-            known = experiment.rows[recording.row] = [run]
-        return known[0]
+    def _release(self, run: Run) -> None:
+        """Another folder may still stand behind a result that this one has replaced."""
+        if layout.holders(run.data.tags) - {self.holder}:
+            self.server.untag(run, self.holder)
+        else:
+            self.server.delete(run)
 
-    def summarise(self, names: Sequence[str]) -> None:
-        """Bring the parents of these jobs up to date."""
-        for task, row in sorted({(one.spec.task, one.row) for one in (load(self.runs / name) for name in names)}):
-            experiment = self.experiment(task)
-            parent, *spare = experiment.rows[row]
-            for run in spare:  # made by a request whose answer was lost, so without children
-                self.client.delete_run(run.info.run_id)
-            seeds = [run for runs in experiment.jobs.values() for run in runs if run.data.tags[ROW] == row]
-            digest = _digest(sorted(run.data.tags.get(RECORDED, "") for run in seeds))
-            if parent.data.tags.get(RECORDED) != digest:
-                self._summarise(parent.info.run_id, seeds)
-                self.client.set_tag(parent.info.run_id, RECORDED, digest)
-            experiment.rows[row] = [self.client.get_run(parent.info.run_id)]
+    def _row_name(self, recording: Recording) -> str:
+        return f"{variant_label(recording.spec)} · {self._plan(recording)[1]}"
 
-    def _summarise(self, parent: str, seeds: Sequence[Run]) -> None:
-        """Mean and standard deviation of the primary metric, and the profile as a figure."""
-        recordings = [
-            load(self.runs / run.data.tags[JOB]) for run in seeds if (self.runs / run.data.tags[JOB]).exists()
-        ]
-        self._params(parent, parameters(recordings[0].spec, seed=False))
-        values = [one.value for one in recordings if one.value is not None]
-        end_ms = max(run.info.end_time or 0 for run in seeds)
-        metrics = {"seeds": float(len(values))}
-        if values:
-            primary = str(next(one.result.numbers["primary"] for one in recordings if one.value is not None))
-            metrics |= {metric_key(primary): fmean(values)}
-            metrics |= {metric_key(f"{primary}/sd"): stdev(values)} if len(values) > 1 else {}
-        self.client.log_batch(parent, metrics=[Metric(key, v, end_ms, len(values)) for key, v in metrics.items()])
-        drawing = figure(recordings)
-        if drawing is not None:
-            self.client.log_figure(parent, drawing, "profile.png")
-        self.client.set_terminated(parent, "FINISHED", end_time=end_ms)
+    def _plan(self, recording: Recording) -> tuple[str, str]:
+        return self.planned.get(recording.spec.id, ("unknown", recording.spec.task))
+
+    def stale_rows(self, names: Sequence[str]) -> list[tuple[str, str, str]]:
+        """Task, row and name of the parents of these recorded jobs that do not say all that they should."""
+        rows: dict[tuple[str, str, str], list[str]] = defaultdict(list)
+        for name in sorted(names):
+            rows[self._seen[name]].append(name)
+        return [row for row, members in sorted(rows.items()) if self._is_stale(row[0], row[1], members)]
+
+    def _is_stale(self, task: str, row: str, names: Sequence[str]) -> bool:
+        held = self.held(task)
+        children = {name: held.jobs.get(name, ()) for name in names}
+        return bool(self._written.intersection(names)) or not up_to_date(held.rows.get(row, ()), children)
+
+    def summarise(self, task: str, row: str, name: str) -> bool:
+        """Bring one parent up to date; False where it was."""
+        return self.rows.summarise(self.held(task).experiment, row, name)
 
     def board(self, name: str, files: Sequence[Path]) -> bool:
-        """Keep a plan's board as one run; False where the same files are there already."""
-        experiment = _experiment_id(self.client, "unsmooth/leaderboard", self.artifacts)
-        digest = _digest([f"{path.name} {file_sha256(path)}" for path in files])
-        boards = [run for run in _all_runs(self.client, experiment, self.owner) if run.data.tags.get(BOARD) == name]
-        for spare in boards[1:]:
-            self.client.delete_run(spare.info.run_id)
-        if boards and boards[0].data.tags.get(RECORDED) == digest:
+        """Keep a plan's board as one run, whose address stays; False where the same files are there already."""
+        experiment = self.server.experiment(layout.LEADERBOARD, layout.LEADERBOARD_NOTE)
+        digest = _digest(f"{path.name} {file_sha256(path)}" for path in files)
+        wanted = f"{tagged(BOARD, name)} AND tags.`{self.holder}` IS NOT NULL"
+        found = self.server.search([experiment], wanted)
+        if not found:
+            self.server.create(experiment, f"Leaderboard · {name}", {BOARD: name, self.holder: "held"})
+            found = self.server.search([experiment], wanted)
+        for spare in found[1:]:
+            self.server.delete(spare)
+        if found[0].data.tags.get(RECORDED) == digest:
             return False
-        keys = {RUNS: self.owner, BOARD: name}
-        run = boards[0] if boards else self.client.create_run(experiment, run_name=name, tags=keys)
-        for path in files:
-            self.client.log_artifact(run.info.run_id, str(path))
-        self.client.set_terminated(run.info.run_id, "FINISHED")
-        self.client.set_tag(run.info.run_id, RECORDED, digest)
+        self.server.keep(found[0], files)
+        self.server.end(found[0], "FINISHED")
+        self.server.write(found[0], metrics=(), params={}, tags={NOTE: self._note(name, files), RECORDED: digest})
         return True
 
+    def _note(self, plan: str, files: Sequence[Path]) -> str:
+        tasks = sorted({job.spec.task for one in load_all(self.runs) if one.name == plan for job in one.jobs})
+        return layout.board_note(plan, files, list(self._links(tasks)))
 
-def _says(run: Run, recording: Recording) -> bool:
-    """Whether a run holds all of a job as it is on disk, in the row where it belongs."""
-    tags = run.data.tags
-    return (tags.get(RECORDED), tags.get(ROW)) == (recording.digest, recording.row)
+    def _links(self, tasks: Sequence[str]) -> Iterator[tuple[str, str]]:
+        for task in tasks:
+            name = f"unsmooth/{task}"
+            yield name, self.server.experiment(name, layout.experiment_note(task))
+
+    def close(self) -> None:
+        """End what a recorder that was killed has left open, of jobs and plans that are no longer asked for."""
+        open_ = f"attributes.status = 'RUNNING' AND tags.`{self.holder}` IS NOT NULL"
+        for run in self.server.search(self.server.ours(), open_):
+            if JOB in run.data.tags and RECORDED not in run.data.tags:
+                self.server.delete(run)
+            else:
+                self.server.end(run, "KILLED")
 
 
-def _digest(lines: Sequence[str]) -> str:
+def _holds(run: Run, recording: Recording) -> bool:
+    """Whether a run is all of a job as it is on disk, in the row where it belongs."""
+    given = run.data.tags
+    return (given.get(RECORDED), given.get(ROW)) == (recording.digest, recording.row)
+
+
+def _digest(lines: Iterable[str]) -> str:
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()

@@ -9,22 +9,25 @@ child, and nothing that goes wrong in there can slow or fail a run.
 import dataclasses
 import json
 import os
+import queue
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from jobs.contract import JobFolder
 from suite.masking import masked
 
 GIVE_UP_S = 300.0
-"""Time after which a recording is given up as a whole; what was recorded by then stays recorded."""
+"""Silence after which a recording is given up as a whole; what was recorded by then stays recorded."""
 
 _ENVIRONMENT = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # it costs a request
     "DO_NOT_TRACK": "1",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",  # [s]
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",  # a request sent twice may create a run twice: whole jobs are retried
@@ -91,20 +94,49 @@ def _request(runs: Path, tracking_uri: str, give_up_s: float | None) -> dict[str
 
 
 def _ask(request: Mapping[str, Any], *, expected: Sequence[str]) -> Summary:
-    child = _start(request, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    try:
-        said, complaints = child.communicate(timeout=request["give_up_s"])
-        why = f"Recording ended early ({_last_line(complaints) or f'exit {child.returncode}'})."
-    except subprocess.TimeoutExpired:
-        child.kill()
-        said, _ = child.communicate()
-        why = f"Recording was not finished within {request['give_up_s']:g} s."
-    finally:
-        child.kill()
+    said: list[str] = []
+    with tempfile.TemporaryFile("w+") as complaints:
+        child = _start(request, stdout=subprocess.PIPE, stderr=complaints)
+        try:
+            for line in _lines(child, request["give_up_s"]):
+                said.append(line)
+            child.wait(timeout=request["give_up_s"])
+            complaints.seek(0)
+            why = f"Recording ended early ({_last_line(complaints.read()) or f'exit {child.returncode}'})."
+        except subprocess.TimeoutExpired:
+            why = f"MLflow did not answer for {request['give_up_s']:g} s."
+        finally:
+            child.kill()
+            child.wait()
     return _summary(said, expected, why)
 
 
-def _start(request: Mapping[str, Any], *, stdout: int, stderr: int) -> "subprocess.Popen[str]":
+def _lines(child: "subprocess.Popen[str]", silence_s: float) -> Iterator[str]:
+    """What the child says, until it ends.
+
+    Raises:
+        TimeoutExpired: it said nothing for `silence_s`.
+    """
+    arrived: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+    threading.Thread(target=_pump, args=(child, arrived), daemon=True).start()
+    while True:
+        try:
+            line = arrived.get(timeout=silence_s)
+        except queue.Empty:
+            raise subprocess.TimeoutExpired(child.args, silence_s) from None
+        if line is None:
+            return
+        yield line
+
+
+def _pump(child: "subprocess.Popen[str]", arrived: "queue.SimpleQueue[str | None]") -> None:
+    assert child.stdout is not None
+    for line in child.stdout:
+        arrived.put(line)
+    arrived.put(None)
+
+
+def _start(request: Mapping[str, Any], *, stdout: int, stderr: int | IO[str]) -> "subprocess.Popen[str]":
     """The child, in a session of its own so that Ctrl-C reaches only the driver."""
     with tempfile.TemporaryFile("w+") as file:
         json.dump(request, file)
@@ -120,9 +152,9 @@ def _start(request: Mapping[str, Any], *, stdout: int, stderr: int) -> "subproce
         )
 
 
-def _summary(said: str, expected: Sequence[str], why: str) -> Summary:
+def _summary(said: Sequence[str], expected: Sequence[str], why: str) -> Summary:
     """Read the child's lines; jobs it said nothing about are missing for the reason `why`."""
-    outcomes = [json.loads(line) for line in said.splitlines() if line.startswith("{") and line.endswith("}")]
+    outcomes = [json.loads(line) for line in said if line.startswith("{") and line.endswith("}\n")]
     named = {outcome["name"] for outcome in outcomes}
     return Summary(
         recorded=tuple(outcome["name"] for outcome in outcomes if outcome["outcome"] == "recorded"),

@@ -14,8 +14,9 @@ from mlflow.entities import Run, ViewType
 from jobs.contract import JobFolder, JobSpec, Result
 from suite.planning.manifest import Manifest
 from suite.recording import record
+from suite.recording.layout import holder
 from suite.recording.measurements import row_key
-from suite.recording.mirror import Mirror, identity
+from suite.recording.mirror import Mirror
 from tests.suite.board_fixture import write_runs
 from tests.suite.mlflow_server import Server
 
@@ -46,6 +47,11 @@ def everything(uri: str, view: int = ViewType.ACTIVE_ONLY) -> list[Run]:
     client = MlflowClient(tracking_uri=uri)
     experiments = [e.experiment_id for e in client.search_experiments() if e.name.startswith("unsmooth/")]
     return list(client.search_runs(experiments, run_view_type=view, max_results=1000))
+
+
+def summarise(mirror: Mirror, names: list[str]) -> None:
+    for row in mirror.stale_rows(names):
+        mirror.summarise(*row)
 
 
 def of_jobs(runs: list[Run]) -> dict[str, Run]:
@@ -111,7 +117,7 @@ def test_parameters_curves_and_profile_are_all_there(folder: Folder, manifest: M
     assert {"variant": "softmax", "seed": "0", "task.model": "tiny", "steps": "60"}.items() <= run.data.params.items()
     history = histories(folder.uri, run)
     assert history["train/loss"] == [(step, round(4 / step, 5)) for step in range(1, 61)]
-    assert history["top-1"] == [(60, result.numbers["metrics"]["top-1"]["value"])]
+    assert history["top-1"] == history["primary"] == [(0, result.numbers["metrics"]["top-1"]["value"])]
     layers = [(p["layer"], p["cosine"]) for p in result.numbers["profile"] if p["site"] == "block"]
     assert history["profile/encoder/block/cosine"] == layers
     artefacts = {file.path for file in MlflowClient(tracking_uri=folder.uri).list_artifacts(run.info.run_id)}
@@ -134,7 +140,7 @@ def test_recording_again_changes_nothing(folder: Folder, recorded: dict[str, Run
 
     before, mirror = seen(), Mirror(folder.runs, folder.uri)
     assert [mirror.job(name) for name in folder.ids] == [False] * 8
-    mirror.summarise(folder.ids)
+    assert mirror.stale_rows(folder.ids) == []
     assert seen() == before
 
 
@@ -176,16 +182,16 @@ def scratch(tmp_path_factory: pytest.TempPathFactory) -> Mirror:
 def test_a_job_that_ran_again_replaces_what_was_recorded(scratch: Mirror, manifest: Manifest):
     name = chosen(manifest)[0]
     assert scratch.job(name)
-    scratch.summarise([name])
+    summarise(scratch, [name])
     path = JobFolder(scratch.runs / name).result
     result = Result.load(path)
     numbers = {**result.numbers, "metrics": {"top-1": {"value": 12.5, "unit": "%", "better": "higher"}}}
     dataclasses.replace(result, numbers=numbers).save(path)
     assert scratch.job(name)
-    scratch.summarise([name])
+    summarise(scratch, [name])
     run = of_jobs(everything(record.default_uri(scratch.runs)))[name]
     assert run.data.metrics["top-1"] == 12.5
-    assert scratch.client.get_run(run.data.tags["mlflow.parentRunId"]).data.metrics["top-1"] == 12.5
+    assert scratch.server.client.get_run(run.data.tags["mlflow.parentRunId"]).data.metrics["top-1"] == 12.5
 
 
 def test_the_board_is_one_run_whose_files_are_replaced(scratch: Mirror, tmp_path: Path):
@@ -195,10 +201,10 @@ def test_the_board_is_one_run_whose_files_are_replaced(scratch: Mirror, tmp_path
     page.write_text("second")
     assert scratch.board("smoke", [page])
     assert not scratch.board("smoke", [page])
-    experiment = scratch.client.get_experiment_by_name("unsmooth/leaderboard")
+    experiment = scratch.server.client.get_experiment_by_name("unsmooth/leaderboard")
     assert experiment is not None
-    (board,) = scratch.client.search_runs([experiment.experiment_id])
-    assert Path(scratch.client.download_artifacts(board.info.run_id, "leaderboard.html")).read_text() == "second"
+    (board,) = scratch.server.client.search_runs([experiment.experiment_id])
+    assert Path(scratch.server.client.download_artifacts(board.info.run_id, "leaderboard.html")).read_text() == "second"
 
 
 def test_an_edited_variant_and_another_start_are_rows_of_their_own(scratch: Mirror, manifest: Manifest):
@@ -225,11 +231,15 @@ def test_two_runs_folders_share_a_server_and_leave_each_other_alone(tmp_path: Pa
         for runs in folders:
             mirror = Mirror(runs, uri)
             assert mirror.job(name) is written
-            mirror.summarise([name])
+            summarise(mirror, [name])
             assert mirror.board("smoke", [page]) is written
     runs = everything(uri)
-    assert Counter(run.data.tags["unsmooth.runs"] for run in runs) == dict.fromkeys(map(identity, folders), 3)
-    assert {run.data.metrics["seeds"] for run in runs if "seeds" in run.data.metrics} == {1}
+    jobs = [run for run in runs if "unsmooth.job_id" in run.data.tags]
+    assert [sum(holder(folder) in run.data.tags for run in jobs) for folder in folders] == [1, 1]
+    assert sum("unsmooth.board" in run.data.tags for run in runs) == 2
+    (row,) = (run for run in runs if "seeds" in run.data.metrics)
+    assert row.data.metrics["seeds"] == 1  # the same seed, run twice
+    assert len(runs) == 5
 
 
 @pytest.fixture
@@ -264,7 +274,7 @@ def test_a_server_that_never_answers_is_given_up_in_time(tmp_path: Path):
         began = time.monotonic()
         summary = record.save(tmp_path, ids, f"http://127.0.0.1:{silent.getsockname()[1]}", give_up_s=4)
         assert time.monotonic() - began < 8
-    assert summary.missing == dict.fromkeys(ids, "Recording was not finished within 4 s.")
+    assert summary.missing == dict.fromkeys(ids, "MLflow did not answer for 4 s.")
 
 
 def test_a_tracking_address_that_means_nothing_is_reported_and_not_raised(tmp_path: Path):
