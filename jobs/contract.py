@@ -25,18 +25,8 @@ EXIT_PREEMPTED = 75
 
 STATUSES = ("ok", "skipped", "failed", "blocked")
 FAILURES = (
-    "preempted",
-    "node_lost",
-    "killed",
-    "image",
-    "disk",
-    "oom",
-    "hang",
-    "timeout",
-    "nan",
-    "variant_error",
-    "data",
-    "error",
+    *("preempted", "node_lost", "killed", "image", "disk", "oom"),
+    *("hang", "timeout", "nan", "variant_error", "data", "error"),
 )
 """Failure classes, from "try again, free of charge" to "a finding"; `error` is everything unforeseen."""
 

@@ -2,14 +2,16 @@
 
 The published folder is a small runs folder: the plan's manifest, of each job the spec, the result and where it comes
 from, the board, and SHA256SUMS over all of it. Paths of the machine are replaced by RUNS, DATA and ~; checkpoints,
-events and logs stay behind.
+events, logs and the curves of validations stay behind.
 """
 
+import csv
+import io
 import json
 import math
 import re
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -22,8 +24,13 @@ from suite.planning import manifest
 from suite.planning.manifest import Manifest, PlannedJob
 
 SUMS, VERIFIED = "SHA256SUMS", "verified.json"
-_LIBRARY = re.compile(r'<script id="plotly">.*?</script>', re.DOTALL)
+_LIBRARY = re.compile(r'<script id="plotly"[^>]*>.*?</script>', re.DOTALL)
 """The plotting library in a page: another release of it draws the same board."""
+
+_DRAWN_BY = re.compile(r'<meta name="generator" content="([^"]*)">')
+
+_LATER = frozenset({"key", "predicted", "wall_s", "predicted_s", "gpu_hours", "core_hours", "energy_j"})
+"""Fields and columns that boards published earlier do not have; all others they must."""
 
 
 def publish(runs: Path, listed: Manifest, folder: Path) -> list[Path]:
@@ -43,6 +50,8 @@ def publish(runs: Path, listed: Manifest, folder: Path) -> list[Path]:
     write_json(manifest.folder(aside) / f"{listed.name}.json", document)
     for job in listed.jobs:
         _copy(JobFolder(runs / job.id), JobFolder(aside / job.id), hidden)
+    if (runs / VERIFIED).is_file():  # a published folder, whose board is drawn anew
+        shutil.copy(runs / VERIFIED, aside / VERIFIED)
     written = files.write(board.build(aside, _manifest(aside)), aside)
     (aside / SUMS).write_text(_sums(aside), encoding="utf-8")
     shutil.rmtree(folder, ignore_errors=True)
@@ -56,11 +65,18 @@ def _copy(source: JobFolder, target: JobFolder, hidden: dict[str, str]) -> None:
         return
     result = _result(source)
     attempt, copied = source.attempt(result.attempt), target.attempt(result.attempt)
-    pairs = [(source.result, target.result), (attempt.provenance, copied.provenance)]
     write_json(target.spec, read_json(source.spec))
-    for path, goal in [*pairs, (provenance.data_path(attempt), provenance.data_path(copied))]:
+    write_json(target.result, _replaced(_without_curve(read_json(source.result)), hidden))
+    pairs = [(attempt.provenance, copied.provenance), (provenance.data_path(attempt), provenance.data_path(copied))]
+    for path, goal in pairs:
         if path.is_file():
             write_json(goal, _replaced(read_json(path), hidden))
+
+
+def _without_curve(document: dict[str, Any]) -> dict[str, Any]:
+    """A result without its validations on the way, which are most of it."""
+    numbers = {key: value for key, value in document.get("numbers", {}).items() if key != "curve"}
+    return {**document, "numbers": numbers}
 
 
 def _result(folder: JobFolder) -> Result:
@@ -126,6 +142,17 @@ def problems(folder: Path) -> Iterator[str]:
     if not found:
         yield from _of_board(folder, listed)
         yield from differing(folder, again(folder))
+
+
+def uncompared(folder: Path) -> str | None:
+    """What validation says of a page that was drawn by another version, whose text it cannot know; else None."""
+    found = _DRAWN_BY.search(_read(folder, "html"))
+    if found and found[1] == page.generator():
+        return None
+    return (
+        f"{files.STEM}.html was drawn by another version and is not compared; the results, Markdown, CSV and JSON are."
+        " Publish the folder anew to have it compared."
+    )
 
 
 def again(folder: Path) -> dict[str, float]:
@@ -223,14 +250,15 @@ def _of_board(folder: Path, listed: Manifest) -> Iterator[str]:
     except (ContractError, ValueError) as error:
         yield str(error)
         return
-    texts: dict[str, Callable[[board.Board], str]] = {"md": tables.markdown, "csv": tables.comma_separated}
-    for suffix, text in texts.items():
-        if _read(folder, suffix) != text(drawn):
-            yield f"{files.STEM}.{suffix}: says something else than the results do."
-    if not _alike(json.loads(_read(folder, "json") or "null"), json.loads(tables.document(drawn))):
-        yield f"{files.STEM}.json: says something else than the results do."
-    if _LIBRARY.sub("", _read(folder, "html")) != _LIBRARY.sub("", page.render(drawn)):
-        yield f"{files.STEM}.html: says something else than the results do, or another version drew it; publish anew."
+    holds = {
+        "md": _read(folder, "md") == tables.markdown(drawn),
+        "csv": _same_table(_read(folder, "csv"), tables.comma_separated(drawn)),
+        "json": _alike(json.loads(_read(folder, "json") or "null"), json.loads(tables.document(drawn))),
+        "html": uncompared(folder) or _LIBRARY.sub("", _read(folder, "html")) == _LIBRARY.sub("", page.render(drawn)),
+    }
+    yield from (
+        f"{files.STEM}.{suffix}: says something else than the results do." for suffix in holds if not holds[suffix]
+    )
 
 
 def _read(folder: Path, suffix: str) -> str:
@@ -238,10 +266,20 @@ def _read(folder: Path, suffix: str) -> str:
     return path.read_text(encoding="utf-8") if path.is_file() else ""
 
 
+def _same_table(one: str, other: str) -> bool:
+    """Whether a published CSV says what the one drawn now does, in the columns that it has."""
+    lines, drawn = list(csv.DictReader(io.StringIO(one))), list(csv.DictReader(io.StringIO(other)))
+    missing = set(drawn[0] if drawn else ()) - set(lines[0] if lines else ())
+    return missing <= _LATER and lines == [
+        {name: value for name, value in line.items() if name not in missing} for line in drawn
+    ]
+
+
 def _alike(one: Any, other: Any) -> bool:
-    """Equal, numbers within rounding."""
+    """A published JSON and the one drawn now: equal, numbers within rounding, but for what came later."""
     if isinstance(one, dict) and isinstance(other, dict):
-        return one.keys() == other.keys() and all(_alike(one[key], other[key]) for key in one)
+        same = one.keys() <= other.keys() and other.keys() - one.keys() <= _LATER
+        return same and all(_alike(one[key], other[key]) for key in one)
     if isinstance(one, list) and isinstance(other, list):
         return len(one) == len(other) and all(map(_alike, one, other))
     if isinstance(one, float) and isinstance(other, float):

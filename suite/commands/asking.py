@@ -8,6 +8,7 @@ from suite.commands import matrix, options, preview
 from suite.commands.matrix import Matrix
 from suite.commands.preview import Machine, Preview
 from suite.planning import manifest
+from suite.planning.manifest import Prediction
 from suite.running import lock
 from suite.running.agenda import Redo
 from suite.running.driver import Options
@@ -92,7 +93,17 @@ def remember(asked: Asked) -> Path:
     """Write down what is run, first of all: a runs folder that cannot be used is told before anything else."""
     jobs, runs = asked.jobs, asked.wanted.runs
     with lock.hold(runs):
-        return manifest.remember(jobs.plan, jobs.jobs, jobs.catalogue, runs, command=asked.command)
+        return manifest.remember(
+            jobs.plan, jobs.jobs, jobs.catalogue, runs, command=asked.command, predictions=_predictions(asked.seen)
+        )
+
+
+def _predictions(seen: Preview) -> dict[str, Prediction]:
+    guesses = {job.id: seen.guesses[job.id] for job in seen.outlook.left}
+    return {
+        job_id: Prediction(wall_s=guess.seconds, peak_bytes=guess.peak_bytes, origin=guess.origin)
+        for job_id, guess in guesses.items()
+    }
 
 
 def _command(plan: str, runs: Path, data: Path | None, variant_files: Sequence[Path], runtime: str) -> list[str]:

@@ -53,17 +53,15 @@ def validate(
     if json:
         output.document({"folder": str(folder), "problems": found, "run_again": sorted(run_again)})
     else:
-        _tell(folder, found, len(run_again))
+        _tell(folder, [*filter(None, [publishing.uncompared(folder)]), *found], len(found), len(run_again))
     if found:
         raise typer.Exit(1)
 
 
-def _tell(folder: Path, problems: list[str], run_again: int) -> None:
-    for problem in problems:
-        output.say(problem)
+def _tell(folder: Path, sentences: list[str], problems: int, run_again: int) -> None:
+    for sentence in sentences:
+        output.say(sentence)
     status = (
         f"verified: {run_again} jobs were run again and agree" if run_again else "self-reported: no job was run again"
     )
-    output.say(
-        f"{folder}: {f'{len(problems)} problems' if problems else f'every file and every claim holds; {status}'}."
-    )
+    output.say(f"{folder}: {f'{problems} problems' if problems else f'every file and every claim holds; {status}'}.")

@@ -6,9 +6,19 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
+from suite.leaderboard import versions
 from suite.leaderboard.published import Published, published
 from suite.leaderboard.rows import Metric, Row, Trial, read
-from suite.leaderboard.statistics import DIRECTIONS, SEEDS_TO_RANK, Comparison, Estimate, compare, corrected, estimate
+from suite.leaderboard.statistics import (
+    DIRECTIONS,
+    SEEDS_TO_RANK,
+    Comparison,
+    Estimate,
+    compare,
+    corrected,
+    estimate,
+    noise_floor,
+)
 from suite.planning.labels import plain
 from suite.planning.manifest import Manifest
 
@@ -30,7 +40,8 @@ class Setting:
 
     label: str
     entries: tuple[Entry, ...]
-    mixed: str | None = None  # that its results come from several versions of the data: one sentence
+    mixed: str | None = None  # that its results come from several versions of the data or of the code, and what to do
+    noise: float | None = None  # how far a seed alone moves a result
     published: tuple[Published, ...] = ()  # what papers report for such a setting; never ours
 
     @property
@@ -60,6 +71,9 @@ class Task:
     def entries(self) -> list[Entry]:
         return [entry for setting in self.settings for entry in setting.entries]
 
+    def rows(self) -> list[Row]:
+        return [entry.row for entry in self.entries()]
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Board:
@@ -79,10 +93,17 @@ class Board:
     def entries(self) -> list[Entry]:
         return [entry for task in self.tasks for entry in task.entries()]
 
+    def rows(self) -> list[Row]:
+        return [entry.row for entry in self.entries()]
+
 
 def build(runs: Path, manifest: Manifest) -> Board:
     """The board of a plan, from the files in `runs` alone."""
-    rows = read(runs, manifest)
+    return of(read(runs, manifest), manifest)
+
+
+def of(rows: Sequence[Row], manifest: Manifest) -> Board:
+    """The board of a plan's rows."""
     trials = [trial for row in rows for trial in row.trials]
     return Board(
         name=manifest.name,
@@ -134,7 +155,7 @@ def _told_apart(rows: Sequence[Row]) -> list[str]:
 
 def _setting(rows: Sequence[Row], label: str, tier: str) -> Setting:
     baseline = next((row for row in rows if row.is_baseline), None)
-    mixed = _mixed(rows)
+    mixed = versions.mixed(rows)
     comparisons = corrected([_compared(row, baseline) for row in rows], better=rows[0].metric.better)
     pairs = zip(rows, comparisons, strict=True)
     entries = sorted((_entry(row, comparison, tier, mixed) for row, comparison in pairs), key=_order)
@@ -144,64 +165,19 @@ def _setting(rows: Sequence[Row], label: str, tier: str) -> Setting:
             rank += 1
             entry = dataclasses.replace(entry, rank=rank)
         ranked.append(entry)
-    return Setting(label=label, entries=tuple(ranked), mixed=mixed, published=published(rows[0].setting))
-
-
-def _mixed(rows: Sequence[Row]) -> str | None:
-    """What is said of results from several versions of the data.
-
-    What jobs made of the data is compared within a seed, which may draw the split; where it is equal, other files meant
-    the same. Files that nothing vouches for in this way are compared across all results.
-    """
-    trials = [trial for row in rows for trial in row.finished().values()]
-    read: dict[int, set[str]] = {}
-    vouched: dict[str, set[str]] = {}
-    for trial in trials:
-        if trial.data is not None:
-            read.setdefault(trial.seed, set()).add(trial.data)
-            vouched.setdefault(trial.data, set()).update({trial.files} if trial.files else ())
-    files = {trial.files for trial in trials} - {None}
-    if all(len(digests) < 2 for digests in read.values()) and len(_joined(files, vouched.values())) < 2:
-        return None
-    return (
-        f"These results come from several versions of the data set {rows[0].setting['data']}. Only results of the same"
-        " version are compared, and none is ranked. Run the plan again with --rerun stale, or with --force where none"
-        " is stale."
+    return Setting(
+        label=label,
+        entries=tuple(ranked),
+        mixed=mixed,
+        noise=noise_floor([list(row.values().values()) for row in rows]),
+        published=published(rows[0].setting),
     )
-
-
-def _comparable(baseline: Row | None, row: Row) -> dict[int, float]:
-    """The baseline's values, on the seeds on which it had the data that `row` had."""
-    own, reference = row.finished(), baseline.finished() if baseline else {}
-    return {
-        seed: trial.value
-        for seed, trial in reference.items()
-        if trial.value is not None and _alike(trial, own.get(seed))
-    }
-
-
-def _alike(one: Trial, other: Trial | None) -> bool:
-    """Whether nothing says that two trials had different data."""
-    if other is None:
-        return False
-    if one.data is not None and other.data is not None:
-        return one.data == other.data
-    return one.files is None or other.files is None or one.files == other.files
-
-
-def _joined(items: Iterable[str | None], links: Iterable[set[str]]) -> set[frozenset[str | None]]:
-    """The items in groups: those that a link names together are in one."""
-    groups = {frozenset({item}) for item in items}
-    for link in links:
-        touched = {group for group in groups if group & link}
-        groups = (groups - touched) | ({frozenset().union(*touched)} if touched else set())
-    return groups
 
 
 def _compared(row: Row, baseline: Row | None) -> Comparison | None:
     if row.is_baseline:
         return None
-    return compare(row.values(), baseline=_comparable(baseline, row), better=row.metric.better)
+    return compare(row.values(), baseline=versions.comparable(baseline, row), better=row.metric.better)
 
 
 def _entry(row: Row, comparison: Comparison | None, tier: str, mixed: str | None) -> Entry:
@@ -213,7 +189,7 @@ def _unranked(comparison: Comparison | None, tier: str, mixed: str | None) -> st
     if comparison is None:
         return "It is what the others are compared to."
     if mixed is not None:
-        return "Its setting mixes several versions of the data set."
+        return "Its setting mixes results of several versions."
     if tier != "ranked":
         return f"Results of the {tier} tier are shown and not ranked."
     shared = comparison.estimate.n if comparison.estimate else 0

@@ -1,13 +1,13 @@
-"""What the page's charts show, as plain data: over-smoothing against the layer, and the metric against the depth."""
+"""What the page's charts show, as plain data: over-smoothing by layer, the metric by depth, quality against cost."""
 
 import re
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from suite.leaderboard import wording
+from suite.leaderboard import cost, wording
 from suite.leaderboard.aggregate import front, standings
-from suite.leaderboard.board import Board, Entry, Task
+from suite.leaderboard.board import Board, Entry, Setting, Task
 
 
 def charts(board: Board) -> dict[str, Any]:
@@ -36,7 +36,10 @@ def _is_baseline(board: Board, variant: str) -> bool:
 
 
 def profiles(task: Task) -> list[dict[str, Any]]:
-    """One item per line that can be drawn; the page chooses setting, stack, site and metric."""
+    """One item per line that can be drawn; the page chooses setting, stack, site and metric.
+
+    Most of a page's bytes are here: four digits are more than can be seen, and layers are told where they skip one.
+    """
     return [
         {
             "setting": setting.label,
@@ -45,8 +48,8 @@ def profiles(task: Task) -> list[dict[str, Any]]:
             "metric": curve.metric,
             "variant": entry.row.variant,
             "name": entry.row.name,
-            "x": curve.layers,
-            "y": [round(value, 6) for value in curve.values],
+            "x": None if curve.layers == tuple(range(len(curve.layers))) else curve.layers,
+            "y": [float(f"{value:.4g}") for value in curve.values],
         }
         for setting in task.settings
         for entry in setting.entries
@@ -55,28 +58,48 @@ def profiles(task: Task) -> list[dict[str, Any]]:
 
 
 def costs(task: Task) -> list[dict[str, Any]]:
-    """One point per row with a number and a step time; `front` where no other row is both cheaper and better."""
-    points = []
-    for setting in task.settings:
-        known = [
-            (entry, times, entry.estimate.mean)
-            for entry in setting.entries
-            if entry.estimate and (times := setting.slowdown(entry))
-        ]
-        on_front = front([(times, mean) for _, times, mean in known], better=task.metric.better)
-        points += [
-            {
-                "setting": setting.label,
-                "variant": entry.row.variant,
-                "name": entry.row.name,
-                "x": [round(times, 4)],
-                "y": [round(mean, 6)],
-                "sd": [round(entry.estimate.sd or 0.0, 6) if entry.estimate else 0.0],
-                "front": undominated,
-            }
-            for (entry, times, mean), undominated in zip(known, on_front, strict=True)
-        ]
-    return points
+    """One point per row with a number, and kind of cost that it states; `front`: no other is cheaper and better."""
+    return [
+        point
+        for setting in task.settings
+        for against, cost_of in _kinds(setting).items()
+        for point in _points(setting, against, cost_of, better=task.metric.better)
+    ]
+
+
+def _kinds(setting: Setting) -> dict[str, Callable[[Entry], float | None]]:
+    """What quality is held against, in words, and what it is of a row: of one job, the mean over seeds."""
+    return {
+        "step time / baseline's": setting.slowdown,
+        "GPU-hours of a job": lambda entry: _per_job(entry, "gpu_h"),
+        "core-hours of a job": lambda entry: _per_job(entry, "core_h"),
+        "peak memory [GB]": lambda entry: (entry.row.cost("peak_bytes") or 0.0) / 1e9,
+        "energy of a job [Wh]": lambda entry: (entry.row.cost("energy_j") or 0.0) / 3600,
+    }
+
+
+def _per_job(entry: Entry, field: str) -> float | None:
+    found = cost.spent([entry.row])
+    return getattr(found, field) / found.jobs if found else None
+
+
+def _points(
+    setting: Setting, against: str, cost_of: Callable[[Entry], float | None], *, better: str
+) -> Iterator[dict[str, Any]]:
+    known = [(entry, entry.estimate, cost_of(entry)) for entry in setting.entries]
+    stated = [(entry, estimate, price) for entry, estimate, price in known if estimate and price]
+    on_front = front([(price, estimate.mean) for _, estimate, price in stated], better=better)
+    for (entry, estimate, price), undominated in zip(stated, on_front, strict=True):
+        yield {
+            "setting": setting.label,
+            "against": against,
+            "variant": entry.row.variant,
+            "name": entry.row.name,
+            "x": [float(f"{price:.4g}")],
+            "y": [round(estimate.mean, 6)],
+            "sd": [round(estimate.sd or 0.0, 6)],
+            "front": undominated,
+        }
 
 
 def sweep(task: Task) -> dict[str, Any] | None:

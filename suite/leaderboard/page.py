@@ -1,5 +1,6 @@
 """The board as one HTML file that needs no network: tables to sort, details to open, charts to read."""
 
+import hashlib
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -7,13 +8,17 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from plotly.offline import get_plotlyjs
 
-from suite.leaderboard import wording
+from jobs.contract import file_sha256
+from suite.leaderboard import cost, wording
 from suite.leaderboard.aggregate import TAU, standings
 from suite.leaderboard.board import Board, Entry, Task
+from suite.leaderboard.drawers import drawers
 from suite.leaderboard.figures import charts
-from suite.planning.labels import plain
+from suite.leaderboard.statistics import VERDICTS
 
 HERE = Path(__file__).parent
+_SCRIPTS = ("theme", "tables", "drawers", "charts", "view")
+_TRAITS = (*VERDICTS, "baseline", "failed", "blocked", "skipped", "pending")
 
 
 def render(board: Board) -> str:
@@ -27,12 +32,24 @@ def render(board: Board) -> str:
             standings=standings(board),
             problems=[entry for entry in board.entries() if wording.ending(entry) != "ok"],
             charts=charts(board),
+            drawers=drawers(board),
+            traits=[trait for trait in _TRAITS if any(trait in wording.traits(entry) for entry in board.entries())],
             style=(HERE / "page.css").read_text(encoding="utf-8"),
             tau=TAU,
-            script=(HERE / "page.js").read_text(encoding="utf-8"),
+            generator=generator(),
+            script="\n".join((HERE / f"{name}.js").read_text(encoding="utf-8") for name in _SCRIPTS),
             plotly=get_plotlyjs(),
         )
     )
+
+
+@cache
+def generator() -> str:
+    """Who draws the page: a digest of all that decides how a board becomes one."""
+    drawing = hashlib.sha256()
+    for path in sorted(path for path in HERE.iterdir() if path.is_file()):
+        drawing.update(f"{path.name}\0{file_sha256(path)}\n".encode())
+    return f"Unsmooth {drawing.hexdigest()[:16]}"
 
 
 @cache
@@ -40,7 +57,8 @@ def _environment() -> Environment:
     environment = Environment(
         loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.globals.update(words=wording, plain=plain, common=common)
+    environment.policies["json.dumps_kwargs"] = {"separators": (",", ":")}
+    environment.globals.update(words=wording, cost=cost, common=common)
     return environment
 
 

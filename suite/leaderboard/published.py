@@ -12,6 +12,7 @@ from typing import Any
 
 import yaml
 
+from suite.leaderboard.rows import BASELINE
 from suite.provenance import SOURCE_ROOT
 
 REFERENCE = SOURCE_ROOT / "results" / "reference"
@@ -40,6 +41,11 @@ class Published:
         """Whether it is of this data set, and of a model like the setting's."""
         arguments = setting["arguments"]
         return self.data == setting["data"] and all(arguments.get(name) == value for name, value in self.like.items())
+
+    def concerns(self, variant: str) -> bool:
+        """Whether our variant is the one it names: `jumping knowledge` is `jumping_knowledge`, `none` is `softmax`."""
+        name = "".join(letter for letter in self.variant.lower() if letter.isalnum())
+        return (BASELINE if name == "none" else name) == variant.replace("_", "")
 
 
 def published(setting: Mapping[str, Any]) -> tuple[Published, ...]:

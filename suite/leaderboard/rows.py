@@ -1,6 +1,7 @@
 """Files of a runs folder -> rows: one per setting, start, variant and arguments, holding one trial per seed."""
 
 import dataclasses
+import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 from jobs.contract import ContractError, JobFolder, JobSpec, Result, canonical, read_json
 from suite import provenance
 from suite.planning.labels import PROFILE, variant_label
-from suite.planning.manifest import Manifest, PlannedJob, origins
+from suite.planning.manifest import Manifest, PlannedJob, Prediction, origins
 
 BASELINE = "softmax"
 """Registry name of the empty variant, which every other row is compared to."""
@@ -47,6 +48,8 @@ class Trial:
     data: str | None = None  # digest of the data as the job read them
     files: str | None = None  # digest of the data set's files as they lay there before the job began
     stale: str | None = None  # what has changed of the data since
+    code: Mapping[str, str] = dataclasses.field(default_factory=dict, metadata={"dumped": False})  # path -> SHA-256
+    predicted: Prediction | None = None  # what the plan expected it to take
     rerun: str | None = None  # the command that runs it again, typed where the plan was run
 
 
@@ -65,6 +68,7 @@ class Curve:
 class Row:
     """One variant, with its arguments, in one setting."""
 
+    key: str  # the same on every board that has the row
     label: str  # of the setting
     setting: Mapping[str, Any]
     variant: str
@@ -116,14 +120,18 @@ def read(runs: Path, manifest: Manifest) -> list[Row]:
     for job in manifest.jobs:
         variant = (job.spec.variant, job.spec.variant_sha256, job.spec.variant_arguments)
         groups[canonical({"row": [job.spec.setting(), starts[job.id], *variant]})].append(job)
-    return [_row(runs, jobs, manifest, starts[jobs[0].id]) for jobs in groups.values()]
+    return [
+        _row(runs, jobs, manifest, upstream=starts[jobs[0].id], key=hashlib.sha256(group).hexdigest()[:12])
+        for group, jobs in groups.items()
+    ]
 
 
-def _row(runs: Path, jobs: Sequence[PlannedJob], manifest: Manifest, upstream: str | None) -> Row:
+def _row(runs: Path, jobs: Sequence[PlannedJob], manifest: Manifest, *, upstream: str | None, key: str) -> Row:
     spec = jobs[0].spec
     results = {job.id: _result(runs / job.id) for job in jobs}
     finished = [result for result in results.values() if isinstance(result, Result) and result.numbers]
     return Row(
+        key=key,
         label=jobs[0].label,
         setting=spec.setting(),
         variant=spec.variant,
@@ -131,7 +139,11 @@ def _row(runs: Path, jobs: Sequence[PlannedJob], manifest: Manifest, upstream: s
         arguments=spec.variant_arguments,
         metric=_metric(finished, manifest.tasks.get(spec.task, {})),
         trials=tuple(
-            dataclasses.replace(_trial(runs / job.id, job.spec.seed, results[job.id]), rerun=manifest.rerun(job))
+            dataclasses.replace(
+                _trial(runs / job.id, job.spec.seed, results[job.id]),
+                rerun=manifest.rerun(job),
+                predicted=job.predicted,
+            )
             for job in jobs
         ),
         upstream=upstream,
@@ -174,7 +186,9 @@ def _trial(folder: Path, seed: int, result: Result | str | None) -> Trial:
         advice = "Run the job again with --force."
         return Trial(id=folder.name, seed=seed, status="failed", failure="error", reason=result, advice=advice)
     metrics = {name: metric["value"] for name, metric in result.numbers.get("metrics", {}).items()}
-    git = _git(folder, result.attempt)
+    files = JobFolder(folder).attempt(result.attempt)
+    stated, launch = _document(files.provenance), _document(files.launch)
+    git = stated.get("git") or launch.get("git") or {}  # a job that was killed early left only its launch file
     return Trial(
         id=folder.name,
         seed=seed,
@@ -190,33 +204,19 @@ def _trial(folder: Path, seed: int, result: Result | str | None) -> Trial:
         cost=result.cost,
         git_sha=git.get("sha"),
         dirty=bool(git.get("dirty")),
-        **_data(folder, result.attempt),
+        data=stated.get("data", {}).get("digest"),
+        files=_document(provenance.data_path(files)).get("digest"),
+        stale=provenance.changed_data(JobFolder(folder)),
+        code=stated.get("code", {}),
         device=result.cost.get("device"),
     )
 
 
-def _git(folder: Path, attempt: int) -> dict[str, Any]:
-    """Commit that the attempt ran from; a job that was killed early left only its launch file."""
-    files = JobFolder(folder).attempt(attempt)
-    for path in (files.provenance, files.launch):
-        try:
-            return dict(read_json(path).get("git", {}))
-        except ContractError:
-            continue
-    return {}
-
-
-def _data(folder: Path, attempt: int) -> dict[str, str | None]:
-    """Which data the attempt had, and whether they have changed since."""
-    files = JobFolder(folder).attempt(attempt)
-    stated = []
-    for path, key in ((files.provenance, "data"), (provenance.data_path(files), None)):
-        try:
-            document = read_json(path)
-            stated.append((document[key] if key else document).get("digest"))
-        except (ContractError, KeyError):
-            stated.append(None)
-    return {"data": stated[0], "files": stated[1], "stale": provenance.changed_data(JobFolder(folder))}
+def _document(path: Path) -> dict[str, Any]:
+    try:
+        return dict(read_json(path))
+    except ContractError:
+        return {}
 
 
 def _profile(profiles: Iterable[Sequence[Mapping[str, Any]]]) -> Iterable[Curve]:

@@ -7,7 +7,7 @@ nothing, a quarter would otherwise call one better (`python -m tests.benchmarks.
 import dataclasses
 import math
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 
 from scipy.special import nctdtrinc, stdtr, stdtrit
@@ -114,6 +114,19 @@ def holm(p: Sequence[float]) -> list[float]:
         largest = max(largest, min(1.0, (len(p) - place) * p[index]))
         adjusted[index] = largest
     return adjusted
+
+
+def noise_floor(samples: Iterable[Sequence[float]]) -> float | None:
+    """How far a seed alone moves a result: the standard deviation within rows, pooled over them; None without repeats.
+
+    >>> noise_floor([[1.0, 3.0], [5.0], [2.0, 2.0]])
+    1.0
+    """
+    repeated = [values for values in samples if len(values) > 1]
+    if not repeated:
+        return None
+    within = sum(statistics.variance(values) * (len(values) - 1) for values in repeated)
+    return math.sqrt(within / sum(len(values) - 1 for values in repeated))
 
 
 @cache

@@ -1,20 +1,25 @@
 """The board as text: Markdown for people, CSV and JSON for programs."""
 
 import csv
+import dataclasses
 import io
 import json
+from typing import Any
 
-from suite.leaderboard import wording
+from suite.leaderboard import cost, wording
 from suite.leaderboard.aggregate import TAU, standings
 from suite.leaderboard.board import Board, Entry, Setting, Task
+from suite.leaderboard.rows import Row
 from suite.planning.labels import PROFILE
 
 COLUMNS = (
     *("task", "setting", "variant", "arguments", "rank", "verdict", "metric", "unit", "better"),
     *("seeds_finished", "seeds_planned", "mean", "sd", "low", "high"),
-    *("difference", "difference_low", "difference_high", "shared_seeds", "p", "p_holm", "detectable"),
+    *("difference", "difference_low", "difference_high", "shared_seeds", "p", "p_holm", "detectable", "noise"),
     *(f"last_layer_{metric}" for metric in PROFILE),
-    *("step_s", "peak_bytes", "parameters", "status", "reason", "job_ids"),
+    *("step_s", "peak_bytes", "parameters"),
+    *("wall_s", "predicted_s", "gpu_hours", "core_hours", "energy_j"),
+    *("status", "reason", "job_ids"),
 )
 
 _HEAD = "| # | variant | {metric} | sd | difference to {baseline} | seeds | verdict |"
@@ -23,11 +28,18 @@ _RULE = "|--:|:--|--:|--:|--:|--:|:--|"
 
 def markdown(board: Board) -> str:
     """A heading per task, a table per setting, and why rows are missing numbers."""
-    lines = [f"# {board.name}", "", board.headline, "", f"{standing(board)} {origin(board)}", "", *_across(board)]
+    head = [f"# {board.name}", "", board.headline, "", f"{standing(board)} {origin(board)}", ""]
+    lines = [*head, *_foretold(board), *_across(board)]
     for task in board.tasks:
         lines += [f"## {task.name}", "", f"Metric: {wording.direction(task.metric)}; {wording.SPREAD}.", ""]
         lines += [line for setting in task.settings for line in _section(task, setting)]
     return "\n".join(lines)
+
+
+def _foretold(board: Board) -> list[str]:
+    """What the plan predicted, where that was kept."""
+    says = wording.foretold(cost.foretold(board.rows()))
+    return [f"Time of jobs: {says}.", ""] if says else []
 
 
 def _across(board: Board) -> list[str]:
@@ -72,7 +84,8 @@ def _section(task: Task, setting: Setting) -> list[str]:
     rows = ["| " + " | ".join(map(_cell, _cells(entry))) + " |" for entry in setting.entries]
     notes = [f"- {entry.row.name}: {reason}" for entry in setting.entries for reason in wording.reasons(entry)]
     said = [f"- As published, not ours: {wording.quoted(line)}" for line in setting.published]
-    return [*head, *rows, "", *notes, *said, *([""] if notes or said else [])]
+    floor = [f"{words}.", ""] if (words := wording.noise(setting)) else []
+    return [*head, *rows, "", *floor, *notes, *said, *([""] if notes or said else [])]
 
 
 def _cells(entry: Entry) -> list[str]:
@@ -113,6 +126,7 @@ def _record(entry: Entry, setting: Setting) -> dict[str, object]:
         "better": row.metric.better,
         "seeds_finished": len(row.values()),
         "seeds_planned": len(row.trials),
+        "noise": setting.noise,
         "status": wording.ending(entry),
         "reason": " ".join([*wording.reasons(entry), *([setting.mixed] if setting.mixed else [])]),
         "job_ids": " ".join(trial.id for trial in row.trials),
@@ -125,9 +139,26 @@ def _record(entry: Entry, setting: Setting) -> dict[str, object]:
         record |= {"difference": difference.mean, "difference_low": difference.low}
         record |= {"difference_high": difference.high, "shared_seeds": difference.n}
     record |= {f"last_layer_{metric}": row.last_layer(metric) for metric in PROFILE}
-    return record | {name: row.cost(name) for name in ("step_s", "peak_bytes", "parameters")}
+    return record | _cost(row)
+
+
+def _cost(row: Row) -> dict[str, float | None]:
+    """Means over seeds of what a job took, sums of hours and energy; energy where it is known of all of them."""
+    found, expected = cost.spent([row]), cost.foretold([row])
+    record = {name: row.cost(name) for name in ("step_s", "peak_bytes", "parameters", "wall_s")}
+    record["predicted_s"] = expected.predicted_s / expected.jobs if expected else None
+    if found:
+        record |= {"gpu_hours": found.gpu_h, "core_hours": found.core_h}
+        record["energy_j"] = found.energy_j if found.metered == found.jobs else None
+    return record
 
 
 def document(board: Board) -> str:
     """The whole board as JSON, each dataclass an object with the same field names."""
-    return json.dumps(board, default=vars, ensure_ascii=False, allow_nan=False) + "\n"
+    return json.dumps(board, default=_fields, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _fields(record: Any) -> dict[str, Any]:
+    """Of a dataclass, but for what a reader of the board has no use for."""
+    kept = (field.name for field in dataclasses.fields(record) if field.metadata.get("dumped", True))
+    return {name: getattr(record, name) for name in kept}

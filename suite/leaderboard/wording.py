@@ -1,12 +1,14 @@
 """Numbers and verdicts as people read them; the same words on the page and in the tables."""
 
-from suite.leaderboard.board import Entry
+from suite.leaderboard.board import Entry, Setting
+from suite.leaderboard.cost import Foretold, Spent
 from suite.leaderboard.published import MARKS, Published
 from suite.leaderboard.rows import Metric
 from suite.leaderboard.statistics import Estimate
 
 MINUS = "\N{MINUS SIGN}"
 SPREAD = "mean ± half of its 95% interval over seeds; sd is the standard deviation over seeds"
+NOISE = "the standard deviation over seeds within rows, pooled over the setting"
 SYMBOLS = {"better": "▲", "worse": "▼", "not significant": "≈", "not judged": "·"}
 
 
@@ -82,6 +84,89 @@ def seeds(entry: Entry) -> str:
 def reasons(entry: Entry) -> list[str]:
     """Each different reason why trials of the row have no number, once."""
     return list(dict.fromkeys(trial.reason for trial in entry.row.trials if trial.reason))
+
+
+def noise(setting: Setting) -> str:
+    """`Noise floor 0.42: the standard deviation ...`, or nothing where no row has two seeds."""
+    return f"Noise floor {number(setting.noise)}: {NOISE}" if setting.noise is not None else ""
+
+
+def figure(value: float | None) -> str:
+    """Two digits, or whole numbers from a hundred on; a dash where there is none.
+
+    >>> figure(0.00312), figure(4.24), figure(99.7), figure(1234)
+    ('0.0031', '4.2', '100', '1,234')
+    """
+    if value is None:
+        return "–"
+    return f"{value:,.0f}" if value >= 99.5 else f"{value:.2g}"
+
+
+def duration(seconds: float) -> str:
+    """`45 s`, `12 min`, `2.9 h`.
+
+    >>> duration(44.6), duration(750), duration(10440)
+    ('45 s', '12 min', '2.9 h')
+    """
+    if seconds < 60:
+        return f"{figure(seconds)} s"
+    return f"{figure(seconds / 60)} min" if seconds < 3600 else f"{figure(seconds / 3600)} h"
+
+
+def hours(gpu_h: float, core_h: float) -> str:
+    """`1.4 GPU-h`, `0.03 core-h`, or both where rows ran on both."""
+    used = [(gpu_h, "GPU-h"), (core_h, "core-h")]
+    return " + ".join(f"{figure(spent)} {unit}" for spent, unit in used if spent) or "0 core-h"
+
+
+def compute(found: Spent | None) -> str:
+    """The hours of GPUs and cores, or a dash."""
+    return hours(found.gpu_h, found.core_h) if found else "–"
+
+
+def common_unit(found: Spent | None) -> str:
+    """`GPU-h` or `core-h`, if there are hours of one kind alone; else nothing."""
+    if found is None or (found.gpu_h and found.core_h):
+        return ""
+    return "GPU-h" if found.gpu_h else "core-h"
+
+
+def size(count: float) -> str:
+    """`412 MB`, `1.2 GB`, of 1,000 each."""
+    return f"{figure(count / 1e6)} MB" if count < 999.5e6 else f"{figure(count / 1e9)} GB"
+
+
+def energy(joules: float) -> str:
+    """`2.5 Wh`, `1.3 kWh`."""
+    return f"{figure(joules / 3600)} Wh" if joules < 999.5 * 3600 else f"{figure(joules / 3.6e6)} kWh"
+
+
+def spent(found: Spent | None) -> str:
+    """`took 2.9 h in 3 jobs, 5.8 GPU-h, 1.3 kWh, at most 12 GB a process`; nothing where nothing is known."""
+    if found is None:
+        return ""
+    jobs = "1 job" if found.jobs == 1 else f"{found.jobs} jobs"
+    parts = [f"took {duration(found.wall_s)} in {jobs}", compute(found)]
+    if found.energy_j is not None:
+        parts.append(energy(found.energy_j) + (f" in {found.metered} of them" if found.metered < found.jobs else ""))
+    if found.peak_bytes is not None:
+        parts.append(f"at most {size(found.peak_bytes)} a process")
+    return ", ".join(parts)
+
+
+def traits(entry: Entry) -> list[str]:
+    """What the page filters rows by: the verdict, if it has numbers, and how its trials ended that did not finish."""
+    judged = [verdict(entry)] if entry.estimate else []
+    return [*judged, *sorted({trial.status for trial in entry.row.trials} - {"ok"})]
+
+
+def foretold(found: Foretold | None) -> str:
+    """`predicted 3.2 h, took 2.9 h (60 jobs: 48 guessed, 12 measured)`; nothing where no prediction was kept."""
+    if found is None:
+        return ""
+    origins = ", ".join(f"{number} {origin}" for origin, number in found.origins.items())
+    jobs = "1 job" if found.jobs == 1 else f"{found.jobs} jobs"
+    return f"predicted {duration(found.predicted_s)}, took {duration(found.took_s)} ({jobs}: {origins})"
 
 
 def quoted(line: Published) -> str:

@@ -18,6 +18,15 @@ from suite.planning.plan import Job, Plan, expand
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class Prediction:
+    """What a job was expected to take when it was last about to be run."""
+
+    wall_s: float
+    peak_bytes: float | None = None  # of one process, where it was known
+    origin: str  # measured, probed, scaled or guessed; see `cost`
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class PlannedJob:
     """One job as the plan sees it; the numbers are in `runs/<id>/`."""
 
@@ -27,6 +36,14 @@ class PlannedJob:
     spec: JobSpec
     limits_s: Mapping[str, float] = dataclasses.field(default_factory=dict)
     variant_file: str | None = None  # where the variant comes from outside
+    predicted: Prediction | None = None  # None also in plans run before predictions were kept
+
+    @classmethod
+    def from_dict(cls, document: Mapping[str, Any], source: object) -> Self:
+        """Raises ContractError, KeyError or TypeError where the document is none of a planned job."""
+        expected = document.get("predicted")
+        predicted = None if expected is None else Prediction(**expected)
+        return cls(**{**document, "spec": JobSpec.from_dict(document["spec"], source), "predicted": predicted})
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -54,11 +71,9 @@ class Manifest:
         if document.get("schema") != SCHEMA:
             raise ContractError(f"{source}: schema {document.get('schema')!r}; this version reads schema {SCHEMA}.")
         try:
-            jobs = tuple(
-                PlannedJob(**{**job, "spec": JobSpec.from_dict(job["spec"], source)}) for job in document["jobs"]
-            )
+            jobs = tuple(PlannedJob.from_dict(job, source) for job in document["jobs"])
             fields = {key: document[key] for key in ("name", "tier", "created", "tasks")}
-        except (KeyError, TypeError) as error:
+        except (AttributeError, KeyError, TypeError) as error:
             raise ContractError(f"{source}: not a plan's manifest ({error!r}).") from error
         return cls(**fields, jobs=jobs, command=tuple(document.get("command", ())))
 
@@ -119,11 +134,20 @@ def _clashes(jobs: Sequence[Job], labels: Sequence[str]) -> list[list[int]]:
     return [group for group in groups.values() if len({places[i] for i in group}) > 1]
 
 
-def remember(plan: Plan, jobs: Sequence[Job], catalogue: Catalogue, runs: Path, *, command: Sequence[str] = ()) -> Path:
+def remember(
+    plan: Plan,
+    jobs: Sequence[Job],
+    catalogue: Catalogue,
+    runs: Path,
+    *,
+    command: Sequence[str] = (),
+    predictions: Mapping[str, Prediction] | None = None,
+) -> Path:
     """Save the manifest of `jobs`, together with those run before that the plan still stands for, in its order.
 
     Args:
         command: what was typed, without choosing jobs; see Manifest.
+        predictions: by job, for those about to be run; the others keep what was predicted before they were.
 
     Raises:
         UsageError: the file of an earlier run is damaged.
@@ -137,7 +161,10 @@ def remember(plan: Plan, jobs: Sequence[Job], catalogue: Catalogue, runs: Path, 
     seeds = sorted({*plan.seeds, *run.values()})
     kept = [job for job in expand(plan, catalogue, seeds=seeds) if job.id in run]
     outside = _outside(before, kept, catalogue, runs)
-    return save(of(plan, [*kept, *outside], catalogue, command=command), runs)
+    expected = {job.id: job.predicted for job in before} | dict(predictions or {})
+    listed = of(plan, [*kept, *outside], catalogue, command=command)
+    foretold = tuple(dataclasses.replace(job, predicted=expected.get(job.id)) for job in listed.jobs)
+    return save(dataclasses.replace(listed, jobs=foretold), runs)
 
 
 def _outside(before: Sequence[PlannedJob], kept: Sequence[Job], catalogue: Catalogue, runs: Path) -> list[Job]:

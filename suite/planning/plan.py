@@ -292,9 +292,9 @@ def _matching(subjects: Sequence[Subject], patterns: Sequence[str], option: str)
 
 
 def _subject(job: Job, catalogue: Catalogue) -> Subject:
-    spec, task = job.spec, catalogue.tasks[job.spec.task]
-    variant_arguments = {key: plain(value) for key, value in spec.variant_arguments.items()}
-    task_arguments = {key: plain(value) for key, value in spec.arguments.items()}
-    texts = (spec.task, job.entry, spec.data, spec.engine, spec.variant, job.id, job.name)
-    arguments = {spec.task: task_arguments, job.entry: task_arguments, spec.variant: variant_arguments}
-    return Subject((*texts, variant_label(spec), setting_label(spec, task.label)), arguments)
+    spec, label = job.spec, variant_label(job.spec)
+    bare = job.name.replace(label, spec.variant)  # without the arguments, which nobody types
+    labels = (label, setting_label(spec, catalogue.tasks[spec.task].label), job.name, bare)
+    own, variants = ({k: plain(it) for k, it in given.items()} for given in (spec.arguments, spec.variant_arguments))
+    texts = (spec.task, job.entry, spec.data, spec.engine, spec.variant, job.id, *labels)
+    return Subject(texts, {spec.task: own, job.entry: own, spec.variant: variants})

@@ -2,7 +2,7 @@
 
 graph-deep            any of: task, plan entry, data set, engine, variant, label, name, id; * ? [abc] as in a shell
 neutreno[lam=0.6]     a variant, entry or task with this argument; `lam=0.4,0.6` either value; `lam=0.6,x=1` both
-graph*/*/neutreno*/*  the whole name: entry/data/variant/seed
+graph*/*/neutreno/*   the whole name, entry/data/variant/seed, with the variant's arguments or without
 """
 
 import dataclasses

@@ -4,6 +4,7 @@ import torch
 
 from tests.benchmarks import (
     attention,
+    board,
     chance,
     classification,
     graph,
@@ -18,7 +19,7 @@ from tests.benchmarks import (
 def main() -> None:
     torch.set_num_threads(1)
     print("# Benchmarks\n\nRatios measured side by side in one run by `python -m tests.benchmarks`.\n")
-    modules = (attention, variants, models, classification, segmentation, graph, planning, scheduling, chance)
+    modules = (attention, variants, models, classification, segmentation, graph, planning, scheduling, chance, board)
     for benchmark in modules:
         benchmark.main()
 

@@ -4,6 +4,7 @@ import json
 import shlex
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 
@@ -169,12 +170,18 @@ def test_new_says_what_to_type_next(unsmooth: Command) -> None:
     assert (again.returncode, "exists already" in again.stderr) == (2, True)
 
 
+def planned(unsmooth: Command) -> list[dict[str, Any]]:
+    jobs: list[dict[str, Any]] = json.loads((unsmooth.folder / "runs" / "plans" / "tiny.json").read_text())["jobs"]
+    return [job for job in jobs if job["spec"]["variant"] != "torn"]
+
+
 def test_a_torn_variant_fails_alone_and_the_rest_is_on_the_board(
     unsmooth: Command, first_run: "subprocess.CompletedProcess[str]"
 ) -> None:
     assert first_run.returncode == 1, first_run.stderr
     document = json.loads(first_run.stdout)
     assert document["counts"] == {"failed": 1, "ok": 3}
+    assert {job["predicted"]["origin"] for job in planned(unsmooth)} == {"guessed"}
     assert document["record"]["missing"] == {}
     (failed,) = [result for result in document["results"] if result["status"] == "failed"]
     assert failed["failure"] == "variant_error"

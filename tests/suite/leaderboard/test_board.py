@@ -67,11 +67,12 @@ def test_a_folder_in_which_nothing_has_run_gives_pending_rows(folder: tuple[Path
     assert [task.metric.name for task in board.tasks] == ["top-1", "mIoU", "perplexity", "accuracy"]
 
 
-def test_the_json_document_holds_the_whole_board(board: Board):
-    def plain(value: object) -> object:
-        return json.loads(json.dumps(value))
+def test_the_json_document_holds_the_whole_board_but_for_the_digests_of_the_code(board: Board):
+    def without_code(items: list[tuple[str, object]]) -> dict[str, object]:
+        return {name: value for name, value in items if name != "code"}
 
-    assert json.loads(document(board)) == plain(dataclasses.asdict(board))
+    whole = dataclasses.asdict(board, dict_factory=without_code)
+    assert json.loads(document(board)) == json.loads(json.dumps(whole))
 
 
 def test_figures_from_papers_stand_beside_ours_and_are_none_of_them(

@@ -1,21 +1,13 @@
 """The page in a real browser, from file://, with every other address out of reach."""
 
-import shutil
-from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
-from suite.leaderboard.board import Board
-from suite.leaderboard.files import write
+from tests.suite.leaderboard.browser import CHROMIUM, MISSING, tab
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-FLAGS = [
-    *("--no-sandbox", "--disable-gpu", "--no-first-run"),
-    *("--disable-dev-shm-usage", "--disable-background-networking"),
-]
-
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed (Debian: apt install chromium)")
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason=MISSING)
 
 
 @pytest.fixture(scope="module")
@@ -25,18 +17,8 @@ def complaints() -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def page(board: Board, complaints: list[str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
-    html = write(board, tmp_path_factory.mktemp("board"))[0]
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        page = browser.new_page(viewport={"width": 1280, "height": 900}, color_scheme="light")
-        page.set_default_timeout(20_000)
-        page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on("request", lambda request: None if request.url == html.as_uri() else complaints.append(request.url))
-        page.goto(html.as_uri())
-        yield page
-        browser.close()
+def page(browser: Browser, html: Path, complaints: list[str]) -> Page:
+    return tab(browser, html, complaints)
 
 
 def names(page: Page) -> list[str]:
@@ -51,9 +33,11 @@ def test_a_column_is_sorted_by_keyboard_and_rows_keep_their_details(page: Page):
     page.keyboard.press("Enter")
     assert names(page)[0] == "neutreno"
     assert page.locator("#task-classification th[aria-sort=descending]").count() == 1
-    details = page.locator("#task-classification tr.row + tr.more")
-    assert details.count() == 6
-    assert "variant.lam" in (details.first.text_content() or "")
+    page.locator("#task-classification button.open", has_text="neutreno").click()
+    page.locator("#task-classification thead button", has_text="top-1").click()
+    assert names(page)[-1] == "neutreno"
+    assert "variant.lam" in page.locator("#task-classification tr.row:has-text('neutreno') + tr.more").inner_text()
+    page.locator("#task-classification button.open", has_text="neutreno").click()
 
 
 def test_a_row_opens_and_shows_its_seeds_and_the_log_of_a_failure(page: Page):
@@ -75,6 +59,14 @@ def test_over_smoothing_is_plotted_by_layer_and_another_metric_can_be_chosen(pag
     assert figure.locator("h3").inner_text() == "Mean cosine by layer"
     figure.locator("select").first.select_option("norm")
     assert figure.locator("h3").inner_text() == "Feature norm by layer"
+
+
+def test_quality_can_be_held_against_another_cost(page: Page):
+    figure = page.locator("#task-graph [data-chart=costs]")
+    figure.scroll_into_view_if_needed()
+    figure.locator(".xtitle").first.wait_for()
+    figure.locator("select").first.select_option("peak memory [GB]")
+    assert figure.locator(".xtitle").text_content() == "peak memory [GB]"
 
 
 def test_the_theme_changes_the_page(page: Page):

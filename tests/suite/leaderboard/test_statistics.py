@@ -1,4 +1,5 @@
 import math
+import statistics
 
 import numpy
 import pytest
@@ -8,7 +9,7 @@ from scipy import stats
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.power import TTestPower
 
-from suite.leaderboard.statistics import compare, corrected, detectable_effect, estimate, holm
+from suite.leaderboard.statistics import compare, corrected, detectable_effect, estimate, holm, noise_floor
 from tests.benchmarks.chance import shares
 
 
@@ -127,3 +128,15 @@ def test_variants_that_do_nothing_are_seldom_called_better():
     found, uncorrected = shares(seeds=3, simulations=400)
     assert found <= 0.05 + 3 * math.sqrt(0.05 * 0.95 / 400)
     assert uncorrected > 0.15
+
+
+@given(st.lists(st.lists(st.floats(-1e3, 1e3), min_size=1, max_size=5), min_size=1, max_size=5))
+def test_the_noise_floor_is_the_pooled_deviation_and_ignores_the_rows_means(samples: list[list[float]]):
+    floor = noise_floor(samples)
+    if max(map(len, samples)) == 1:
+        assert floor is None
+        return
+    assert floor == pytest.approx(noise_floor([[x + 7.0 for x in row] for row in samples]), abs=1e-6)
+    residuals = [x - statistics.fmean(row) for row in samples for x in row]
+    freedom = len(residuals) - len(samples)
+    assert floor == pytest.approx(math.sqrt(sum(x * x for x in residuals) / freedom), abs=1e-6)

@@ -1,4 +1,4 @@
-"""Results of several versions of a data set are shown, said to be so, and not compared."""
+"""Results of several versions of the data or of the code are shown, said to be so, and not compared."""
 
 import dataclasses
 import json
@@ -43,6 +43,13 @@ def note(runs: Path, job: PlannedJob, **noted: Any) -> None:
     )
 
 
+def imported(runs: Path, job: PlannedJob, **code: str) -> None:
+    """Which of our modules it had imported."""
+    path = JobFolder(runs / job.id).attempt(1).provenance
+    digests = {f"jobs/{name.replace('__', '/')}.py": digest for name, digest in code.items()}
+    write_json(path, {**json.loads(path.read_text()), "code": digests})
+
+
 def language(runs: Path, manifest: Manifest) -> Setting:
     return next(task for task in build(runs, manifest).tasks if task.name == "language").settings[0]
 
@@ -69,7 +76,7 @@ def test_seeds_on_which_the_baseline_had_other_data_are_not_compared_and_nothing
     comparison = entry(setting, "neutreno").comparison
     assert comparison is not None and comparison.estimate is not None and comparison.estimate.n == 2
     assert {one.rank for one in setting.entries} == {None}
-    assert entry(setting, "centered").unranked == "Its setting mixes several versions of the data set."
+    assert entry(setting, "centered").unranked == "Its setting mixes results of several versions."
     assert [task.settings[0].mixed for task in build(runs, manifest).tasks if task.name != "language"] == [None]
 
 
@@ -84,6 +91,28 @@ def test_seeds_run_before_and_after_the_files_changed_are_told(written: tuple[Pa
         note(written[0], job, digest="new" if job.spec.seed == 2 else "old")
         read(written[0], job, f"of seed {job.spec.seed}")
     assert (language(*written).mixed or "").startswith(SENTENCE)
+
+
+def test_results_of_other_code_are_not_compared_and_the_file_is_named(written: tuple[Path, Manifest]) -> None:
+    runs, manifest = written
+    for job in jobs(manifest):
+        odd = job.spec.variant == "neutreno" and job.spec.seed == 1
+        imported(runs, job, hosts__lm="new" if odd else "old", api="same")
+    setting = language(runs, manifest)
+    assert "several versions of the code (jobs/hosts/lm.py)." in (setting.mixed or "")
+    comparison = entry(setting, "neutreno").comparison
+    assert comparison is not None and comparison.estimate is not None and comparison.estimate.n == 2
+    assert {one.rank for one in setting.entries} == {None}
+
+
+def test_files_of_one_variant_alone_and_plumbing_are_no_other_code(written: tuple[Path, Manifest]) -> None:
+    runs, manifest = written
+    for number, job in enumerate(jobs(manifest)):
+        own = {f"variants__{job.spec.variant}": job.spec.variant}
+        imported(runs, job, hosts__lm="same", doctor=f"{number}", **own)
+    setting = language(runs, manifest)
+    assert setting.mixed is None
+    assert entry(setting, "neutreno").rank is not None
 
 
 def test_page_and_tables_say_so(written: tuple[Path, Manifest]) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from jobs.contract import ContractError
+from jobs.contract import ContractError, read_json, write_json
 from suite.errors import UsageError
 from suite.planning import manifest
 from suite.planning.catalogue import Catalogue
@@ -80,6 +80,24 @@ def test_other_seeds_join_too_and_jobs_the_plan_no_longer_has_leave(tmp_path: Pa
     left = manifest.load(path).jobs
     assert {job.spec.variant for job in left} == {"softmax"}
     assert {job.spec.seed for job in left} == {0, 1, 7}
+
+
+def test_what_was_predicted_stays_until_the_job_is_run_again(tmp_path: Path) -> None:
+    jobs = expand(PLAN, catalogue())
+    first = {job.id: manifest.Prediction(wall_s=60.0, origin="guessed") for job in jobs}
+    manifest.remember(PLAN, jobs, catalogue(), tmp_path, predictions=first)
+    again = {jobs[0].id: manifest.Prediction(wall_s=50.0, peak_bytes=1e9, origin="measured")}
+    found = manifest.load(manifest.remember(PLAN, jobs, catalogue(), tmp_path, predictions=again))
+    assert {job.id: job.predicted for job in found.jobs} == first | again
+
+
+def test_a_manifest_of_before_predictions_were_kept_can_be_read(tmp_path: Path) -> None:
+    path = manifest.remember(PLAN, expand(PLAN, catalogue()), catalogue(), tmp_path)
+    document = read_json(path)
+    for job in document["jobs"]:
+        del job["predicted"]
+    write_json(path, document)
+    assert {job.predicted for job in manifest.load(path).jobs} == {None}
 
 
 def test_a_manifest_of_another_version_is_refused(tmp_path: Path) -> None:

@@ -171,6 +171,7 @@ MATRIX = plan(
         ("deep[depth=8,model=gcn]", 6),
         ("graph karate model=gcn depth=8", 6),
         ("deep/*/neutreno[lam=0.6]/*", 4),
+        ("deep/karate/neutreno/*", 8),
         ("*/seed 1", 12),
         ("segmentation", 12),  # six of its own and the six it starts from
     ],

@@ -1,7 +1,22 @@
-"use strict";
+// Charts: data and plotting library are read when the first one comes near the screen
 
-const charts = JSON.parse(document.getElementById("charts").textContent);
-const prefersDark = matchMedia("(prefers-color-scheme: dark)");
+let chartData;
+
+function figures() {
+  if (chartData) return chartData;
+  chartData = JSON.parse(document.getElementById("charts").textContent);
+  const profiles = Object.values(chartData.tasks).flatMap((task) => task.profiles);
+  profiles.forEach((line) => { line.x ??= line.y.map((_, layer) => layer); });
+  return chartData;
+}
+
+function loadPlotly() {
+  if (window.Plotly) return;
+  const script = document.createElement("script");
+  script.textContent = document.getElementById("plotly").textContent;
+  document.head.append(script);
+}
+
 const narrow = matchMedia("(max-width: 720px)");
 const PALETTE = {  // Okabe and Ito's colour-blind safe set, without yellow; lightened on a dark page
   light: ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#b98300", "#3f9bd1", "#6b4fa0"],
@@ -24,68 +39,8 @@ const AXES = {
 };
 const SITES = { block: "block output", branch: "attention or propagation branch" };
 
-// Theme: automatic, light, dark
-
-const theme = document.getElementById("theme");
-let chosen = "automatic";
-
-function dark() {
-  return chosen === "dark" || (chosen === "automatic" && prefersDark.matches);
-}
-
-function applyTheme() {
-  document.documentElement.dataset.theme = dark() ? "dark" : "light";
-  theme.textContent = `Theme: ${chosen}`;
-  drawn.forEach((draw) => draw());
-}
-
-theme.addEventListener("click", () => {
-  const order = ["automatic", "light", "dark"];
-  chosen = order[(order.indexOf(chosen) + 1) % order.length];
-  applyTheme();
-});
-
-// Tables: sorting within each setting, opening a row
-
-function compare(first, second, numeric, sign) {
-  if (first === "" || second === "") return (first === "") - (second === "");  // no number: always last
-  return sign * (numeric ? Number(first) - Number(second) : first.localeCompare(second));
-}
-
-function sortTable(button) {
-  const head = button.closest("th");
-  const column = head.cellIndex;
-  const direction = head.getAttribute("aria-sort") === "ascending" ? "descending" : "ascending";
-  head.parentElement.querySelectorAll("th").forEach((cell) => cell.removeAttribute("aria-sort"));
-  head.setAttribute("aria-sort", direction);
-  const sign = direction === "ascending" ? 1 : -1;
-  const value = (row) => row.cells[column].dataset.value;
-  for (const body of button.closest("table").tBodies) {
-    const rows = [...body.querySelectorAll("tr.row")].map((row) => [row, row.nextElementSibling]);
-    rows.sort(([a], [b]) => compare(value(a), value(b), button.dataset.kind === "number", sign));
-    rows.forEach((pair) => body.append(...pair));
-  }
-}
-
-document.querySelectorAll(".board thead button").forEach((button) => {
-  button.addEventListener("click", () => sortTable(button));
-});
-
-document.querySelectorAll(".board .row").forEach((row) => {
-  row.addEventListener("click", (event) => {
-    if (getSelection().toString() && !event.target.closest("button")) return;
-    const more = row.nextElementSibling;
-    more.hidden = !more.hidden;
-    row.querySelector(".open").setAttribute("aria-expanded", String(!more.hidden));
-  });
-});
-
-// Charts
-
-const drawn = new Set();
-
 function looks(variant) {
-  const index = charts.variants.indexOf(variant);
+  const index = figures().variants.indexOf(variant);
   const ink = getComputedStyle(document.documentElement).getPropertyValue("--ink").trim();
   if (index === 0) return { color: ink, symbol: "circle-open", dash: "dash" };  // the baseline
   const palette = PALETTE[dark() ? "dark" : "light"];
@@ -98,7 +53,7 @@ function trace(line) {
   const look = looks(line.variant);
   return {
     x: line.x, y: line.y, name: line.name, mode: "lines+markers", type: "scatter",
-    legendrank: charts.variants.indexOf(line.variant),
+    legendrank: figures().variants.indexOf(line.variant),
     line: { color: look.color, width: 2, dash: look.dash, shape: line.shape },
     marker: { color: look.color, symbol: look.symbol, size: 7 },
     hovertemplate: "%{y:.4~g}",
@@ -150,7 +105,7 @@ function ticksFor(lines) {
 function shortNames(lines) {  // without arguments where the variant appears once; the baseline is drawn on top
   const times = (variant) => lines.filter((line) => line.variant === variant).length;
   const named = lines.map((line) => ({ ...line, name: times(line.variant) === 1 ? line.name.split("[")[0] : line.name }));
-  return named.sort((a, b) => (a.variant === charts.variants[0]) - (b.variant === charts.variants[0]));
+  return named.sort((a, b) => (a.variant === figures().variants[0]) - (b.variant === figures().variants[0]));
 }
 
 function plot(figure, lines, x, y, says) {
@@ -163,7 +118,7 @@ function plot(figure, lines, x, y, says) {
 }
 
 function profileChart(figure, task) {
-  const all = charts.tasks[task].profiles;
+  const all = figures().tasks[task].profiles;
   const controls = figure.querySelector(".controls");
   const fields = ["metric", "setting", "stack", "site"];
   const selects = {};
@@ -181,7 +136,7 @@ function profileChart(figure, task) {
 }
 
 function sweepChart(figure, task) {
-  const { argument, metric, lines } = charts.tasks[task].sweep;
+  const { argument, metric, lines } = figures().tasks[task].sweep;
   const select = control(figure.querySelector(".controls"), "setting", unique(lines.map((line) => line.place)), () => draw());
   const draw = () => {
     const shown = lines.filter((line) => line.place === select.value);
@@ -191,19 +146,20 @@ function sweepChart(figure, task) {
 }
 
 function costChart(figure, task) {
-  const { axis, costs: points } = charts.tasks[task];
-  const select = control(figure.querySelector(".controls"), "setting", unique(points.map((point) => point.setting)), () => draw());
+  const { axis, costs: points } = figures().tasks[task];
+  const controls = figure.querySelector(".controls");
+  const [against, setting] = ["against", "setting"].map((field) => control(controls, field, unique(points.map((point) => point[field])), () => draw()));
   const draw = () => {
-    const shown = points.filter((point) => point.setting === select.value)
+    const shown = points.filter((point) => point.setting === setting.value && point.against === against.value)
       .map((point) => ({ ...point, name: `${point.front ? "★ " : ""}${point.name}` }));
-    plot(figure, shown, "step time / baseline's", axis, "★: no other variant is both cheaper and better, by their means. Bars show one standard deviation.");
+    plot(figure, shown, against.value, axis, "★: no other variant is both cheaper and better, by their means. Bars show one standard deviation.");
     Plotly.relayout(figure.querySelector(".plot"), { "xaxis.tickvals": null, hovermode: "closest" });
   };
   return draw;
 }
 
 function standingsChart(figure) {
-  const lines = charts.standings.map((line) => ({ ...line, shape: "hv" }));
+  const lines = figures().standings.map((line) => ({ ...line, shape: "hv" }));
   return () => {
     plot(figure, lines, "factor from the best mean", "share of settings", "Higher is better, and further left earlier; the left end is where a variant is the best itself.");
     Plotly.relayout(figure.querySelector(".plot"), { "xaxis.tickvals": null });
@@ -215,12 +171,13 @@ const CHARTS = { profiles: profileChart, sweep: sweepChart, costs: costChart, st
 const observer = new IntersectionObserver((seen) => {  // a chart is drawn when it comes near the screen
   seen.filter((entry) => entry.isIntersecting).forEach(({ target }) => {
     observer.unobserve(target);
+    loadPlotly();
     const draw = CHARTS[target.dataset.chart](target, target.closest(".task")?.dataset.task);
-    drawn.add(draw);
+    redraws.add(draw);
     draw();
   });
 }, { rootMargin: "600px" });
 
-prefersDark.addEventListener("change", applyTheme);
-applyTheme();
-document.querySelectorAll(".chart").forEach((figure) => observer.observe(figure));
+function watchCharts() {
+  document.querySelectorAll(".chart").forEach((figure) => observer.observe(figure));
+}
