@@ -18,6 +18,7 @@ from mlflow.exceptions import MlflowException
 from jobs.contract import ContractError, JobFolder
 from suite.masking import masked
 from suite.recording.mirror import Mirror
+from suite.recording.server import Server
 
 RETRY_AFTER_S = 1.0
 FAILURES_TO_GIVE_UP = 2
@@ -135,7 +136,7 @@ def _locked_record(request: Mapping[str, Any], names: Sequence[str], *, whole: b
     with _only_writer(request):
         there: set[str] = set()
         try:
-            mirror = Mirror(Path(request["runs"]), request["uri"])
+            mirror = _mirror(request)
             there = record(mirror, names, threads=mirror.server.threads if whole else 1)
             if whole and there:
                 summarise(mirror, there)
@@ -150,10 +151,15 @@ def _publish(request: Mapping[str, Any]) -> None:
     files = [Path(file) for file in board["files"]]
     with _only_writer(request):
         try:
-            mirror = Mirror(Path(request["runs"]), request["uri"])
+            mirror = _mirror(request)
             _say(board["name"], *Patience(mirror).attempt(lambda: mirror.board(board["name"], files)))
         except ServerError as error:
             _say(board["name"], "missing", _problem(error))
+
+
+def _mirror(request: Mapping[str, Any]) -> Mirror:
+    runs = Path(request["runs"])
+    return Mirror(runs, Server(request["uri"], runs))
 
 
 @contextmanager

@@ -81,7 +81,7 @@ def publish(
 def following(runs: Path, ids: Sequence[str], tracking_uri: str) -> Iterator[None]:
     """Record jobs as they finish, at low priority, while the body runs; afterwards `save` records the rest."""
     request = {**_request(runs, tracking_uri, None), "ids": list(ids), "follow": True}
-    child = _start(request, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    child = _start(request, subprocess.DEVNULL, subprocess.DEVNULL)
     try:
         yield
     finally:
@@ -95,8 +95,7 @@ def _request(runs: Path, tracking_uri: str, give_up_s: float | None) -> dict[str
 
 def _ask(request: Mapping[str, Any], *, expected: Sequence[str]) -> Summary:
     said: list[str] = []
-    with tempfile.TemporaryFile("w+") as complaints:
-        child = _start(request, stdout=subprocess.PIPE, stderr=complaints)
+    with tempfile.TemporaryFile("w+") as complaints, _start(request, subprocess.PIPE, complaints) as child:
         try:
             for line in _lines(child, request["give_up_s"]):
                 said.append(line)
@@ -107,7 +106,6 @@ def _ask(request: Mapping[str, Any], *, expected: Sequence[str]) -> Summary:
             why = f"MLflow did not answer for {request['give_up_s']:g} s."
         finally:
             child.kill()
-            child.wait()
     return _summary(said, expected, why)
 
 
@@ -136,7 +134,7 @@ def _pump(child: "subprocess.Popen[str]", arrived: "queue.SimpleQueue[str | None
     arrived.put(None)
 
 
-def _start(request: Mapping[str, Any], *, stdout: int, stderr: int | IO[str]) -> "subprocess.Popen[str]":
+def _start(request: Mapping[str, Any], stdout: int, stderr: int | IO[str]) -> "subprocess.Popen[str]":
     """The child, in a session of its own so that Ctrl-C reaches only the driver."""
     with tempfile.TemporaryFile("w+") as file:
         json.dump(request, file)
