@@ -18,7 +18,6 @@ from mlflow.exceptions import MlflowException
 from jobs.contract import ContractError, JobFolder
 from suite.masking import masked
 from suite.recording.mirror import Mirror
-from suite.recording.server import Server
 
 RETRY_AFTER_S = 1.0
 FAILURES_TO_GIVE_UP = 2
@@ -136,7 +135,7 @@ def _locked_record(request: Mapping[str, Any], names: Sequence[str], *, whole: b
     with _only_writer(request):
         there: set[str] = set()
         try:
-            mirror = _mirror(request)
+            mirror = Mirror(Path(request["runs"]), request["uri"])
             there = record(mirror, names, threads=mirror.server.threads if whole else 1)
             if whole and there:
                 summarise(mirror, there)
@@ -151,15 +150,10 @@ def _publish(request: Mapping[str, Any]) -> None:
     files = [Path(file) for file in board["files"]]
     with _only_writer(request):
         try:
-            mirror = _mirror(request)
+            mirror = Mirror(Path(request["runs"]), request["uri"])
             _say(board["name"], *Patience(mirror).attempt(lambda: mirror.board(board["name"], files)))
         except ServerError as error:
             _say(board["name"], "missing", _problem(error))
-
-
-def _mirror(request: Mapping[str, Any]) -> Mirror:
-    runs = Path(request["runs"])
-    return Mirror(runs, Server(request["uri"], runs))
 
 
 @contextmanager

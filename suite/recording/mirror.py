@@ -41,9 +41,10 @@ class Held:
 class Mirror:
     """Writes jobs, rows and boards; every method may be repeated, interrupted anywhere, and called from threads."""
 
-    def __init__(self, runs: Path, server: Server) -> None:
-        self.runs, self.server, self.holder = runs, server, layout.holder(runs)
-        self.rows = Rows(server, runs, self.holder)
+    def __init__(self, runs: Path, uri: str, server: Server | None = None) -> None:
+        self.runs, self.holder = runs, layout.holder(runs)
+        self.server = server or Server(uri, (runs / "mlruns").as_uri() if uri.startswith("sqlite:") else None)
+        self.rows = Rows(self.server, runs, self.holder)
         self.planned = {job.id: (plan.tier, job.label) for plan in load_all(runs) for job in plan.jobs}
         self._held: dict[str, Held] = {}
         self._seen: dict[str, tuple[str, str, str]] = {}  # by job: task, row, the row's name

@@ -31,6 +31,7 @@ _ENVIRONMENT = {
     "DO_NOT_TRACK": "1",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",  # [s]
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",  # a request sent twice may create a run twice: whole jobs are retried
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "OMP_NUM_THREADS": "1",
     "MPLBACKEND": "Agg",
 }
@@ -81,7 +82,7 @@ def publish(
 def following(runs: Path, ids: Sequence[str], tracking_uri: str) -> Iterator[None]:
     """Record jobs as they finish, at low priority, while the body runs; afterwards `save` records the rest."""
     request = {**_request(runs, tracking_uri, None), "ids": list(ids), "follow": True}
-    child = _start(request, subprocess.DEVNULL, subprocess.DEVNULL)
+    child = _start(request, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         yield
     finally:
@@ -95,7 +96,10 @@ def _request(runs: Path, tracking_uri: str, give_up_s: float | None) -> dict[str
 
 def _ask(request: Mapping[str, Any], *, expected: Sequence[str]) -> Summary:
     said: list[str] = []
-    with tempfile.TemporaryFile("w+") as complaints, _start(request, subprocess.PIPE, complaints) as child:
+    with (
+        tempfile.TemporaryFile("w+") as complaints,
+        _start(request, stdout=subprocess.PIPE, stderr=complaints) as child,
+    ):
         try:
             for line in _lines(child, request["give_up_s"]):
                 said.append(line)
@@ -129,12 +133,13 @@ def _lines(child: "subprocess.Popen[str]", silence_s: float) -> Iterator[str]:
 
 def _pump(child: "subprocess.Popen[str]", arrived: "queue.SimpleQueue[str | None]") -> None:
     assert child.stdout is not None
-    for line in child.stdout:
-        arrived.put(line)
+    with child.stdout:
+        for line in child.stdout:
+            arrived.put(line)
     arrived.put(None)
 
 
-def _start(request: Mapping[str, Any], stdout: int, stderr: int | IO[str]) -> "subprocess.Popen[str]":
+def _start(request: Mapping[str, Any], *, stdout: int, stderr: int | IO[str]) -> "subprocess.Popen[str]":
     """The child, in a session of its own so that Ctrl-C reaches only the driver."""
     with tempfile.TemporaryFile("w+") as file:
         json.dump(request, file)

@@ -23,14 +23,10 @@ NOTE = "mlflow.note.content"
 
 
 class Server:
-    """A tracking server or database. Safe to use from several threads.
+    """A tracking server or database. Safe to use from several threads."""
 
-    A database is no server that could say where artefacts go: they lie in `runs`.
-    """
-
-    def __init__(self, uri: str, runs: Path) -> None:
-        self.uri = uri
-        self.artifacts = (runs / "mlruns").as_uri() if uri.startswith("sqlite:") else None
+    def __init__(self, uri: str, artifacts: str | None) -> None:
+        self.uri, self.artifacts = uri, artifacts
         self.client = MlflowClient(tracking_uri=uri)
         self.threads = THREADS if uri.startswith(("http://", "https://")) else 1
         self._experiments: dict[str, str] = {}

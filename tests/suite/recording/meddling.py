@@ -16,7 +16,7 @@ class Meddled(Server):
     """Calls `before` with the name of each request."""
 
     def __init__(self, uri: str, runs: Path, before: Callable[[str], None]) -> None:
-        super().__init__(uri, runs)
+        super().__init__(uri, (runs / "mlruns").as_uri())
         self.before = before
 
     def __getattribute__(self, name: str) -> Any:

@@ -1,4 +1,4 @@
-"""Several machines record the same jobs at once, interleaved by hand: in the end everything is there once."""
+"""Recorders that meet at a job, or die before any of their requests: in the end everything is there once."""
 
 import dataclasses
 import itertools
@@ -25,14 +25,14 @@ class Machines:
 
     folders: tuple[Path, Path]
     uri: str
-    pairs: Iterator[tuple[str, str]]  # two seeds of a row
+    jobs: Iterator[str]
 
     def job(self) -> str:
-        return next(self.pairs)[0]
+        return next(self.jobs)
 
     def mirror(self, number: int, before: Callable[[str], None] | None = None) -> Mirror:
         runs = self.folders[number]
-        return Mirror(runs, Meddled(self.uri, runs, before) if before else Server(self.uri, runs))
+        return Mirror(runs, self.uri, Meddled(self.uri, runs, before) if before else None)
 
     def runs(self, job: str, view: int = ViewType.ACTIVE_ONLY) -> list[Run]:
         return [run for run in everything(self.uri, view) if run.data.tags.get("unsmooth.job_id") == job]
@@ -49,12 +49,12 @@ def machines(tmp_path_factory: pytest.TempPathFactory, database: Path) -> Machin
     shutil.copy(database, folder)
     folders = (folder / "first", folder / "second")
     places = [dataclasses.replace(PLACES[3], arguments={"model": "gcn", "depth": depth}) for depth in range(2, 9)]
-    ids = [job.id for job in write_runs(folders[0], places=places).jobs]
+    ids = [job.id for job in write_runs(folders[0], places=places, seeds=[0]).jobs]
     for path in folders[0].glob("*/result.json"):  # without figures, which take most of the time
         result = Result.load(path)
         dataclasses.replace(result, numbers={**result.numbers, "profile": []}).save(path)
     shutil.copytree(folders[0], folders[1])
-    return Machines(folders, f"sqlite:///{folder / 'mlflow.db'}", zip(ids[::2], ids[1::2], strict=True))
+    return Machines(folders, f"sqlite:///{folder / 'mlflow.db'}", iter(ids))
 
 
 @pytest.mark.parametrize("toss", range(4))  # MLflow draws the ids
@@ -84,28 +84,10 @@ def test_whoever_is_slower_finds_its_half_written_run_gone_and_takes_the_whole_o
     assert left.data.tags["unsmooth.recorded"]
 
 
-@pytest.mark.parametrize("toss", range(4))
-def test_two_parents_of_a_row_become_one_with_all_children(machines: Machines, toss: int):
-    name, other = next(machines.pairs)
-    second = machines.mirror(1)
-    first = machines.mirror(0, Once("create", lambda: second.job(other)))  # it has seen no parent
-    assert first.job(name)
-    for mirror, job in ((first, name), (second, other)):
-        summarise(mirror, [job])
-    children = [*machines.runs(name), *machines.runs(other)]
-    (parent,) = machines.parents(children[0].data.tags["unsmooth.row"])
-    assert [run.data.tags["mlflow.parentRunId"] for run in children] == [parent.info.run_id] * 2
-    values = [run.data.metrics["primary"] for run in children]
-    assert parent.data.metrics["primary"] == pytest.approx(sum(values) / 2)
-    for number, job in ((0, name), (1, other)):
-        again = machines.mirror(number)
-        assert (again.job(job), again.stale_rows([job])) == (False, [])
-
-
 def test_an_experiment_that_somebody_else_has_just_made_is_taken(machines: Machines):
-    server = Server(machines.uri, machines.folders[0])
+    server = Server(machines.uri, None)
     made = server.experiment("unsmooth/race", "note")
-    late = Server(machines.uri, machines.folders[1])
+    late = Server(machines.uri, None)
     late.client = LateClient(tracking_uri=machines.uri)
     assert late.experiment("unsmooth/race", "note") == made
 

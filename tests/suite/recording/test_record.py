@@ -1,7 +1,6 @@
 """Recording against the real thing: MLflow on SQLite, and a real server that dies and comes back."""
 
 import dataclasses
-import shutil
 import socket
 import time
 from collections import Counter
@@ -18,9 +17,8 @@ from suite.recording import record
 from suite.recording.layout import holder
 from suite.recording.measurements import row_key
 from suite.recording.mirror import Mirror
-from suite.recording.server import Server
 from tests.suite.board_fixture import write_runs
-from tests.suite.mlflow_server import Server as Daemon
+from tests.suite.mlflow_server import Server
 
 CHOSEN = {"classification": ("softmax", "attnscale"), "language": ("featscale",), "segmentation": ("featscale",)}
 
@@ -75,10 +73,9 @@ def manifest(tmp_path_factory: pytest.TempPathFactory) -> Manifest:
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory, database: Path) -> Folder:
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Folder:
     """Recorded once; the tests that only look share it."""
     runs = tmp_path_factory.mktemp("runs")
-    shutil.copy(database, runs)
     made = Folder(runs, chosen(write_runs(runs)))
     summary = record.save(runs, made.ids, made.uri)
     assert summary.sentence() == "8 recorded, 0 already there."
@@ -141,16 +138,13 @@ def test_recording_again_changes_nothing(folder: Folder, recorded: dict[str, Run
         runs = everything(folder.uri, ViewType.ALL)
         return sorted((run.info.run_id, run.info.end_time, run.data.metrics) for run in runs)
 
-    before, mirror = seen(), Mirror(folder.runs, Server(folder.uri, folder.runs))
+    before, mirror = seen(), Mirror(folder.runs, folder.uri)
     assert [mirror.job(name) for name in folder.ids] == [False] * 8
     assert mirror.stale_rows(folder.ids) == []
     assert seen() == before
 
 
-def test_an_interrupted_recording_is_completed_without_doubles_or_gaps(
-    tmp_path: Path, manifest: Manifest, database: Path
-):
-    shutil.copy(database, tmp_path)
+def test_an_interrupted_recording_is_completed_without_doubles_or_gaps(tmp_path: Path, manifest: Manifest):
     folder = Folder(tmp_path, chosen(write_runs(tmp_path)))
     with record.following(folder.runs, folder.ids, folder.uri):
         wait_for_a_run(folder)
@@ -178,12 +172,11 @@ def wait_for_a_run(folder: Folder) -> None:
 
 
 @pytest.fixture(scope="module")
-def scratch(tmp_path_factory: pytest.TempPathFactory, database: Path) -> Mirror:
+def scratch(tmp_path_factory: pytest.TempPathFactory) -> Mirror:
     """A record of its own, written from this process: what the child does, without the child."""
     runs = tmp_path_factory.mktemp("scratch")
-    shutil.copy(database, runs)
     write_runs(runs)
-    return Mirror(runs, Server(record.default_uri(runs), runs))
+    return Mirror(runs, record.default_uri(runs))
 
 
 def test_a_job_that_ran_again_replaces_what_was_recorded(scratch: Mirror, manifest: Manifest):
@@ -225,8 +218,7 @@ def test_an_edited_variant_and_another_start_are_rows_of_their_own(scratch: Mirr
     assert len({key(spec) for spec in [first, *started]}) == 3
 
 
-def test_two_runs_folders_share_a_server_and_leave_each_other_alone(tmp_path: Path, manifest: Manifest, database: Path):
-    shutil.copy(database, tmp_path)
+def test_two_runs_folders_share_a_server_and_leave_each_other_alone(tmp_path: Path, manifest: Manifest):
     name, uri = chosen(manifest)[0], record.default_uri(tmp_path)
     page = tmp_path / "leaderboard.html"
     page.write_text("board")
@@ -237,7 +229,7 @@ def test_two_runs_folders_share_a_server_and_leave_each_other_alone(tmp_path: Pa
     dataclasses.replace(Result.load(path), cost={"wall_s": 99.0}).save(path)
     for written in (True, False):
         for runs in folders:
-            mirror = Mirror(runs, Server(uri, runs))
+            mirror = Mirror(runs, uri)
             assert mirror.job(name) is written
             summarise(mirror, [name])
             assert mirror.board("smoke", [page]) is written
@@ -251,15 +243,15 @@ def test_two_runs_folders_share_a_server_and_leave_each_other_alone(tmp_path: Pa
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[Daemon]:
-    made = Daemon(tmp_path)
+def server(tmp_path: Path) -> Iterator[Server]:
+    made = Server(tmp_path)
     made.start()
     yield made
     made.kill()
 
 
 @pytest.mark.heavy
-def test_a_server_that_dies_and_comes_back_ends_up_with_everything_once(server: Daemon, tmp_path: Path):
+def test_a_server_that_dies_and_comes_back_ends_up_with_everything_once(server: Server, tmp_path: Path):
     runs = tmp_path / "runs"
     ids = chosen(write_runs(runs))
     assert record.save(runs, ids[:3], server.uri).sentence() == "3 recorded, 0 already there."
