@@ -5,8 +5,6 @@ from, the board, and SHA256SUMS over all of it. Paths of the machine are replace
 events, logs and the curves of validations stay behind.
 """
 
-import csv
-import io
 import json
 import math
 import re
@@ -28,9 +26,6 @@ _LIBRARY = re.compile(r'<script id="plotly"[^>]*>.*?</script>', re.DOTALL)
 """The plotting library in a page: another release of it draws the same board."""
 
 _DRAWN_BY = re.compile(r'<meta name="generator" content="([^"]*)">')
-
-_LATER = frozenset({"key", "predicted", "wall_s", "predicted_s", "gpu_hours", "core_hours", "energy_j"})
-"""Fields and columns that boards published earlier do not have; all others they must."""
 
 
 def publish(runs: Path, listed: Manifest, folder: Path) -> list[Path]:
@@ -252,7 +247,7 @@ def _of_board(folder: Path, listed: Manifest) -> Iterator[str]:
         return
     holds = {
         "md": _read(folder, "md") == tables.markdown(drawn),
-        "csv": _same_table(_read(folder, "csv"), tables.comma_separated(drawn)),
+        "csv": _read(folder, "csv") == tables.comma_separated(drawn),
         "json": _alike(json.loads(_read(folder, "json") or "null"), json.loads(tables.document(drawn))),
         "html": uncompared(folder) or _LIBRARY.sub("", _read(folder, "html")) == _LIBRARY.sub("", page.render(drawn)),
     }
@@ -266,20 +261,10 @@ def _read(folder: Path, suffix: str) -> str:
     return path.read_text(encoding="utf-8") if path.is_file() else ""
 
 
-def _same_table(one: str, other: str) -> bool:
-    """Whether a published CSV says what the one drawn now does, in the columns that it has."""
-    lines, drawn = list(csv.DictReader(io.StringIO(one))), list(csv.DictReader(io.StringIO(other)))
-    missing = set(drawn[0] if drawn else ()) - set(lines[0] if lines else ())
-    return missing <= _LATER and lines == [
-        {name: value for name, value in line.items() if name not in missing} for line in drawn
-    ]
-
-
 def _alike(one: Any, other: Any) -> bool:
-    """A published JSON and the one drawn now: equal, numbers within rounding, but for what came later."""
+    """Equal, numbers within rounding."""
     if isinstance(one, dict) and isinstance(other, dict):
-        same = one.keys() <= other.keys() and other.keys() - one.keys() <= _LATER
-        return same and all(_alike(one[key], other[key]) for key in one)
+        return one.keys() == other.keys() and all(_alike(one[key], other[key]) for key in one)
     if isinstance(one, list) and isinstance(other, list):
         return len(one) == len(other) and all(map(_alike, one, other))
     if isinstance(one, float) and isinstance(other, float):

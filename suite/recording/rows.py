@@ -109,7 +109,7 @@ class Rows:
         marks = {NOTE: row_note(primary, len(values)), **({"unsmooth.primary": primary} if primary else {})}
         params = {key: value for key, value in seeds[0].data.params.items() if key != "seed"}
         self._draw(parent, results)
-        self.server.end(parent, "FINISHED", max(run.info.end_time or 0 for run in seeds))
+        self.server.end(parent, "FINISHED", max(parent.info.start_time, *(run.info.end_time or 0 for run in seeds)))
         self.server.write(parent, metrics=metrics, params=params, tags={**marks, RECORDED: covered})
 
     def _draw(self, parent: Run, results: Sequence[Result]) -> None:

@@ -133,6 +133,11 @@ def test_a_row_has_the_mean_over_its_seeds_and_a_figure(folder: Folder, recorded
     assert [file.path for file in client.list_artifacts(row.info.run_id)] == ["profile.png"]
 
 
+def test_no_run_ends_before_it_began(folder: Folder):
+    runs = everything(folder.uri)
+    assert runs and all(run.info.start_time <= run.info.end_time for run in runs)
+
+
 def test_recording_again_changes_nothing(folder: Folder, recorded: dict[str, Run]):
     def seen() -> list[tuple[str, int, dict[str, float]]]:
         runs = everything(folder.uri, ViewType.ALL)
