@@ -1,5 +1,6 @@
 """The documents say what is true: the tree, the links, the commands, the example variant."""
 
+import json
 import re
 import subprocess
 import sys
@@ -79,3 +80,12 @@ def test_the_example_variant_in_contributing_works_and_is_short(tmp_path: Path) 
     q, k, v = torch.randn(3, 1, 1, 5, 4)
     a = Attention(q, k, x=v, memory={})
     assert torch.equal(half.mix(a, v), (a(v) + v) / 2)
+
+
+def test_every_published_board_is_listed_with_what_it_holds() -> None:
+    page = (ROOT / "results/README.md").read_text(encoding="utf-8")
+    for folder in sorted(path.parent for path in (ROOT / "results").glob("*/SHA256SUMS")):
+        counts = json.loads((folder / "leaderboard.json").read_text(encoding="utf-8"))["counts"]
+        jobs = f"{counts['ok']} of {sum(counts.values())} jobs finished"
+        assert f"| [{folder.name}]({folder.name}/leaderboard.md) | " in page, folder.name
+        assert jobs in page, f"{folder.name}: {jobs}"

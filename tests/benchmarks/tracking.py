@@ -123,7 +123,7 @@ def main() -> None:
         finally:
             server.kill()
             database.kill()
-    print(table("Recording into MLflow on PostgreSQL", ("measured", ""), found))
+    print(table("Recording into MLflow on PostgreSQL", ("measured", "value"), found))
 
 
 if __name__ == "__main__":
