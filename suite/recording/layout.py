@@ -22,8 +22,8 @@ RECORDED = "unsmooth.recorded"
 
 PARENT = "mlflow.parentRunId"
 
-PRIMARY = "primary"
-"""The metric that compares variants, under one name in every experiment."""
+PRIMARY, SPREAD, SEEDS = "board/primary", "board/sd", "board/seeds"
+"""What compares variants, under one name in every experiment; MLflow draws sections of charts by the alphabet."""
 
 LEADERBOARD = "unsmooth/leaderboard"
 
@@ -80,7 +80,7 @@ def experiment_note(task: str) -> str:
         f"Results of the task **{task}**, copied from job folders by `unsmooth record`.\n\n"
         "- A row of the table is a variant in a setting; open it for its seeds.\n"
         f"- `{PRIMARY}` is the metric that the board compares (which one: tag `unsmooth.primary`); on a row it is the "
-        f"mean over seeds, `{PRIMARY}/sd` the standard deviation, `seeds` their number.\n"
+        f"mean over seeds, `{SPREAD}` the standard deviation, `{SEEDS}` their number.\n"
         "- Chart view: bars compare variants. Select seeds to see curves over steps (`train/`, `val/`) and "
         "over-smoothing by layer (`profile/`, where the step is the layer).\n"
         "- Differences with confidence intervals and verdicts are on the board, in the experiment "

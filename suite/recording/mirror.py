@@ -17,7 +17,7 @@ from mlflow.entities import Metric, Run
 from mlflow.exceptions import MlflowException
 
 from jobs.contract import file_sha256
-from suite.planning.labels import variant_label
+from suite.planning.labels import setting_label, variant_label
 from suite.planning.manifest import load_all
 from suite.recording import layout
 from suite.recording.layout import BOARD, JOB, PARENT, RECORDED, RESULT, ROW, tagged
@@ -41,9 +41,9 @@ class Held:
 class Mirror:
     """Writes jobs, rows and boards; every method may be repeated, interrupted anywhere, and called from threads."""
 
-    def __init__(self, runs: Path, uri: str) -> None:
+    def __init__(self, runs: Path, uri: str, server: Server | None = None) -> None:
         self.runs, self.holder = runs, layout.holder(runs)
-        self.server = Server(uri, (runs / "mlruns").as_uri() if uri.startswith("sqlite:") else None)
+        self.server = server or Server(uri, (runs / "mlruns").as_uri() if uri.startswith("sqlite:") else None)
         self.rows = Rows(self.server, runs, self.holder)
         self.planned = {job.id: (plan.tier, job.label) for plan in load_all(runs) for job in plan.jobs}
         self._held: dict[str, Held] = {}
@@ -84,10 +84,10 @@ class Mirror:
 
     def _write(self, recording: Recording, experiment: str) -> None:
         measured, name = measurements(recording), self._row_name(recording)
-        parent = self.rows.parent(experiment, recording.row, name)
+        start_ms, end_ms = (choose(one.time_ms for one in measured) for choose in (min, max))
+        parent = self.rows.parent(experiment, recording.row, name, start_ms)
         keys = {JOB: recording.spec.id, ROW: recording.row, RESULT: recording.digest, self.holder: "held"}
         about = {PARENT: parent, "unsmooth.tier": self._plan(recording)[0], **tags(recording)}
-        start_ms, end_ms = (choose(one.time_ms for one in measured) for choose in (min, max))
         run = self.server.create(experiment, f"{name} · seed {recording.spec.seed}", {**about, **keys}, start_ms)
         if recording.data is not None:
             self.server.used(run, *recording.data)
@@ -122,10 +122,12 @@ class Mirror:
             self.server.delete(run)
 
     def _row_name(self, recording: Recording) -> str:
-        return f"{variant_label(recording.spec)} · {self._plan(recording)[1]}"
+        """The experiment says the task already, and MLflow shows few characters."""
+        setting = self._plan(recording)[1].removeprefix(f"{recording.spec.task} ")
+        return f"{variant_label(recording.spec)} · {setting}"
 
     def _plan(self, recording: Recording) -> tuple[str, str]:
-        return self.planned.get(recording.spec.id, ("unknown", recording.spec.task))
+        return self.planned.get(recording.spec.id, ("unknown", setting_label(recording.spec)))
 
     def stale_rows(self, names: Sequence[str]) -> list[tuple[str, str, str]]:
         """Task, row and name of the parents of these recorded jobs that do not say all that they should."""

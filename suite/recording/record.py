@@ -96,8 +96,10 @@ def _request(runs: Path, tracking_uri: str, give_up_s: float | None) -> dict[str
 
 def _ask(request: Mapping[str, Any], *, expected: Sequence[str]) -> Summary:
     said: list[str] = []
-    with tempfile.TemporaryFile("w+") as complaints:
-        child = _start(request, stdout=subprocess.PIPE, stderr=complaints)
+    with (
+        tempfile.TemporaryFile("w+") as complaints,
+        _start(request, stdout=subprocess.PIPE, stderr=complaints) as child,
+    ):
         try:
             for line in _lines(child, request["give_up_s"]):
                 said.append(line)
@@ -108,7 +110,6 @@ def _ask(request: Mapping[str, Any], *, expected: Sequence[str]) -> Summary:
             why = f"MLflow did not answer for {request['give_up_s']:g} s."
         finally:
             child.kill()
-            child.wait()
     return _summary(said, expected, why)
 
 

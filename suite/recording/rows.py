@@ -23,7 +23,9 @@ from suite.recording.layout import (
     RECORDED,
     RESULT,
     ROW,
+    SEEDS,
     SHORT,
+    SPREAD,
     covering,
     holders,
     row_note,
@@ -53,17 +55,17 @@ class Rows:
         with self._lock:
             self._parents.clear()
 
-    def parent(self, experiment: str, row: str, name: str) -> str:
-        """The id of the run that a new child is nested under."""
+    def parent(self, experiment: str, row: str, name: str, start_ms: int) -> str:
+        """The id of the run that a new child is nested under; if it is made now, it began with this child."""
         with self._lock:
             if (experiment, row) not in self._parents:
-                self._parents[experiment, row] = str(self._find(experiment, row, name).info.run_id)
+                self._parents[experiment, row] = str(self._find(experiment, row, name, start_ms).info.run_id)
             return self._parents[experiment, row]
 
-    def _find(self, experiment: str, row: str, name: str) -> Run:
+    def _find(self, experiment: str, row: str, name: str, start_ms: int | None = None) -> Run:
         found = self._all(experiment, row)
         if not found:
-            mine = self.server.create(experiment, name, {ROW: row, self.holder: "held"})
+            mine = self.server.create(experiment, name, {ROW: row, self.holder: "held"}, start_ms)
             found = self._all(experiment, row)
             for later in found[1:]:
                 if later.info.run_id == mine.info.run_id:
@@ -108,6 +110,8 @@ class Rows:
         metrics = [Metric(key, value, now_ms, 0) for key, value in _means(primary, values, seeds).items()]
         marks = {NOTE: row_note(primary, len(values)), **({"unsmooth.primary": primary} if primary else {})}
         params = {key: value for key, value in seeds[0].data.params.items() if key != "seed"}
+        for used in seeds[0].inputs.dataset_inputs if seeds[0].inputs else ():
+            self.server.used(parent, used.dataset.name, used.dataset.digest)
         self._draw(parent, results)
         self.server.end(parent, "FINISHED", max(parent.info.start_time, *(run.info.end_time or 0 for run in seeds)))
         self.server.write(parent, metrics=metrics, params=params, tags={**marks, RECORDED: covered})
@@ -143,10 +147,10 @@ def one_per_job(children: Iterable[Run]) -> list[Run]:
 
 def _means(primary: str | None, values: Sequence[float], seeds: Sequence[Run]) -> dict[str, float]:
     """Step 0 throughout: MLflow draws such metrics as bars, side by side."""
-    means = {"seeds": float(len(values))}
+    means = {SEEDS: float(len(values))}
     if primary is not None:
         means |= {PRIMARY: fmean(values), metric_key(primary): fmean(values)}
-        means |= {f"{PRIMARY}/sd": stdev(values)} if len(values) > 1 else {}
+        means |= {SPREAD: stdev(values)} if len(values) > 1 else {}
     finished = [run.data.metrics for run in seeds if PRIMARY in run.data.metrics]
     for key in sorted({key for metrics in finished for key in metrics if key.startswith(COST)}):
         means[key] = fmean(metrics[key] for metrics in finished if key in metrics)

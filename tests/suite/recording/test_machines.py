@@ -76,7 +76,7 @@ def test_a_row_made_twice_at_once_is_one_with_all_its_seeds(
         summarise(mirror, [name])
     runs = everything(mine.server.uri)
     (parent,) = parents(runs)
-    assert parent.data.metrics["seeds"] == 2
+    assert parent.data.metrics["board/seeds"] == 2
     assert {run.data.tags["mlflow.parentRunId"] for run in of_jobs(runs).values()} == {parent.info.run_id}
 
 
@@ -90,7 +90,7 @@ def test_a_row_says_what_all_its_seeds_say_though_another_came_while_it_was_writ
     assert isinstance(mine.rows, Rows)
     summarise(mine, [first])
     (parent,) = parents(everything(mine.server.uri))
-    assert parent.data.metrics["seeds"] == 2
+    assert parent.data.metrics["board/seeds"] == 2
 
 
 def test_what_a_killed_recorder_left_of_a_job_goes_and_its_open_runs_are_ended(

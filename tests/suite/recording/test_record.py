@@ -117,11 +117,21 @@ def test_parameters_curves_and_profile_are_all_there(folder: Folder, manifest: M
     assert {"variant": "softmax", "seed": "0", "task.model": "tiny", "steps": "60"}.items() <= run.data.params.items()
     history = histories(folder.uri, run)
     assert history["train/loss"] == [(step, round(4 / step, 5)) for step in range(1, 61)]
-    assert history["top-1"] == history["primary"] == [(0, result.numbers["metrics"]["top-1"]["value"])]
+    assert history["top-1"] == history["board/primary"] == [(0, result.numbers["metrics"]["top-1"]["value"])]
     layers = [(p["layer"], p["cosine"]) for p in result.numbers["profile"] if p["site"] == "block"]
     assert history["profile/encoder/block/cosine"] == layers
     artefacts = {file.path for file in MlflowClient(tracking_uri=folder.uri).list_artifacts(run.info.run_id)}
     assert artefacts == {"spec.json", "result.json", "provenance.json"}
+
+
+def test_rows_and_jobs_are_named_for_a_chart_and_know_their_data(folder: Folder, recorded: dict[str, Run]):
+    named = {run.info.run_name: run for run in everything(folder.uri)}
+    row, seed = named["softmax · digits model=tiny"], named["softmax · digits model=tiny · seed 0"]
+    assert seed.data.tags["mlflow.parentRunId"] == row.info.run_id
+    for run in (row, seed):
+        assert run.inputs is not None
+        assert [(used.dataset.name, used.dataset.digest) for used in run.inputs.dataset_inputs] == [("digits", "5f2c")]
+    assert row.info.start_time == seed.info.start_time
 
 
 def test_a_row_has_the_mean_over_its_seeds_and_a_figure(folder: Folder, recorded: dict[str, Run], manifest: Manifest):
@@ -129,7 +139,7 @@ def test_a_row_has_the_mean_over_its_seeds_and_a_figure(folder: Folder, recorded
     seeds = [recorded[folder.id("classification", "softmax", seed, manifest)] for seed in (0, 1)]
     row = client.get_run(seeds[0].data.tags["mlflow.parentRunId"])
     assert row.data.metrics["top-1"] == pytest.approx(sum(run.data.metrics["top-1"] for run in seeds) / 2)
-    assert row.data.metrics["seeds"] == 2
+    assert row.data.metrics["board/seeds"] == 2
     assert [file.path for file in client.list_artifacts(row.info.run_id)] == ["profile.png"]
 
 
@@ -242,8 +252,8 @@ def test_two_runs_folders_share_a_server_and_leave_each_other_alone(tmp_path: Pa
     jobs = [run for run in runs if "unsmooth.job_id" in run.data.tags]
     assert [sum(holder(folder) in run.data.tags for run in jobs) for folder in folders] == [1, 1]
     assert sum("unsmooth.board" in run.data.tags for run in runs) == 2
-    (row,) = (run for run in runs if "seeds" in run.data.metrics)
-    assert row.data.metrics["seeds"] == 1  # the same seed, run twice
+    (row,) = (run for run in runs if "board/seeds" in run.data.metrics)
+    assert row.data.metrics["board/seeds"] == 1  # the same seed, run twice
     assert len(runs) == 5
 
 
