@@ -75,15 +75,16 @@ def test_who_may_not_write_is_told_so_and_nothing_is_lost(
     ids = chosen(write_runs(runs))
     unsmooth = Command(tmp_path, tmp_path / "cache")
     record = ("record", "--runs", runs, "--tracking-uri", address)
-    monkeypatch.setenv("MLFLOW_TRACKING_USERNAME", "admin")
-    monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", "wrong")
+    unsmooth.environment |= {"MLFLOW_TRACKING_USERNAME": "admin", "MLFLOW_TRACKING_PASSWORD": "wrong"}
     refused = unsmooth(*record)
     said = refused.stdout + refused.stderr
     assert refused.returncode == 1 and "MLflow refused the login (401)" in said
     assert "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD" in said and "wrong" not in said
-    monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", PASSWORD)
+    unsmooth.environment["MLFLOW_TRACKING_PASSWORD"] = PASSWORD
     done = unsmooth(*record)
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == 0, done.stdout + done.stderr
+    monkeypatch.setenv("MLFLOW_TRACKING_USERNAME", "admin")
+    monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", PASSWORD)
     assert set(ids) <= set(of_jobs(everything(address)))
     assert PASSWORD not in "".join(path.read_text(errors="ignore") for path in runs.rglob("*") if path.is_file())
 
