@@ -41,7 +41,12 @@ def record_(
     tracking_uri: options.TrackingUri = None,
     json: options.Json = False,
 ) -> None:
-    """Copy finished jobs and boards to MLflow; what is there already is not written twice."""
+    """Replay the job folders into MLflow: finished jobs, rows and boards; what is there already is not written twice.
+
+    For nodes that saw no server while they ran, or when one was lost. Several machines may do it at once, repeatedly.
+
+    A server's login is taken from MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD.
+    """
     uri = tracking_uri or record.default_uri(runs)
     missing: dict[str, str] = {}
     summaries = {}
