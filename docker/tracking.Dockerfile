@@ -11,3 +11,4 @@ EXPOSE 5000
 HEALTHCHECK --interval=30s --timeout=5s --start-period=2m \
     CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:5000/health', timeout=4)"]
 ENTRYPOINT ["tracking"]
+RUN ["python", "-c", "import boto3, flask_wtf, mlflow.server, psycopg"]
