@@ -14,8 +14,8 @@ from suite.planning.manifest import Manifest
 from suite.recording import record
 from suite.recording.layout import holder, identity
 from suite.recording.mirror import Mirror
-from suite.recording.rows import Rows
 from tests.suite.board_fixture import write_runs
+from tests.suite.recording.meddling import Killed, Meddled, Once
 from tests.suite.recording.test_record import chosen, everything, of_jobs, summarise
 
 
@@ -24,53 +24,23 @@ def manifest(tmp_path_factory: pytest.TempPathFactory) -> Manifest:
     return write_runs(tmp_path_factory.mktemp("manifest"))
 
 
-def two(folder: Path) -> list[Mirror]:
-    """Two machines' folders with the same jobs, and one database."""
-    runs = [folder / "mine", folder / "yours"]
-    for each in runs:
-        write_runs(each)
-    return [Mirror(each, record.default_uri(folder)) for each in runs]
-
-
-def overtaken(monkeypatch: pytest.MonkeyPatch, owner: object, name: str, faster: Callable[[], object]) -> None:
-    """Let somebody else do `faster` just before the first call of the method."""
-    original, waiting = getattr(owner, name), [faster]
-
-    def later(*given: object, **named: object) -> object:
-        while waiting:
-            waiting.pop()()
-        return original(*given, **named)
-
-    monkeypatch.setattr(owner, name, later)
+def two(folder: Path, request: str, faster: Callable[[Mirror], object]) -> list[Mirror]:
+    """Two machines' folders with the same jobs, and one database; the second is faster at a request of the first."""
+    mine, yours = folder / "mine", folder / "yours"
+    for runs in (mine, yours):
+        write_runs(runs)
+    uri = record.default_uri(folder)
+    other = Mirror(yours, uri)
+    return [Mirror(mine, uri, Meddled(uri, mine, Once(request, lambda: faster(other)))), other]
 
 
 def parents(runs: list[Run]) -> list[Run]:
     return [run for run in runs if "unsmooth.job_id" not in run.data.tags and "unsmooth.row" in run.data.tags]
 
 
-def test_of_two_recordings_of_one_job_the_first_stays_and_stands_for_both(
-    tmp_path: Path, manifest: Manifest, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    mine, yours = two(tmp_path)
-    name = chosen(manifest)[0]
-    overtaken(monkeypatch, mine, "_write", lambda: yours.job(name))
-    assert mine.job(name)
-    for mirror in (mine, yours):
-        summarise(mirror, [name])
-        assert not mirror.job(name)
-    runs = everything(mine.server.uri)
-    (run,) = of_jobs(runs).values()
-    assert {mine.holder, yours.holder} <= run.data.tags.keys()
-    (parent,) = parents(runs)
-    assert run.data.tags["mlflow.parentRunId"] == parent.info.run_id
-
-
-def test_a_row_made_twice_at_once_is_one_with_all_its_seeds(
-    tmp_path: Path, manifest: Manifest, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    mine, yours = two(tmp_path)
+def test_a_row_made_twice_at_once_is_one_with_all_its_seeds(tmp_path: Path, manifest: Manifest) -> None:
     first, second = chosen(manifest)[:2]
-    overtaken(monkeypatch, mine.server, "create", lambda: yours.job(second))
+    mine, yours = two(tmp_path, "create", lambda other: other.job(second))
     assert mine.job(first)
     for mirror, name in ((mine, first), (yours, second)):
         summarise(mirror, [name])
@@ -81,39 +51,36 @@ def test_a_row_made_twice_at_once_is_one_with_all_its_seeds(
 
 
 def test_a_row_says_what_all_its_seeds_say_though_another_came_while_it_was_written(
-    tmp_path: Path, manifest: Manifest, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, manifest: Manifest
 ) -> None:
-    mine, yours = two(tmp_path)
     first, second = chosen(manifest)[:2]
+    mine, _ = two(tmp_path, "keep", lambda other: other.job(second))
+    Mirror(mine.runs, mine.server.uri).job(first)
     mine.job(first)
-    overtaken(monkeypatch, mine.rows, "_write", lambda: yours.job(second))
-    assert isinstance(mine.rows, Rows)
     summarise(mine, [first])
     (parent,) = parents(everything(mine.server.uri))
     assert parent.data.metrics["board/seeds"] == 2
 
 
 def test_what_a_killed_recorder_left_of_a_job_goes_and_its_open_runs_are_ended(
-    tmp_path: Path, manifest: Manifest, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, manifest: Manifest
 ) -> None:
-    mine, yours = two(tmp_path)
+    def die(request: str) -> None:
+        if request == "keep":
+            raise Killed
+
+    runs, uri = tmp_path / "runs", record.default_uri(tmp_path)
+    write_runs(runs)
     first, second = chosen(manifest)[:2]
-
-    def killed(*_: object, **__: object) -> None:
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patched:
-        patched.setattr(mine.server, "keep", killed)
-        for name in (first, second):
-            with pytest.raises(KeyboardInterrupt):
-                mine.job(name)
-    assert Counter(run.info.status for run in everything(mine.server.uri))["RUNNING"] == 3
-    again = Mirror(mine.runs, mine.server.uri)
+    for name in (first, second):
+        with pytest.raises(Killed):
+            Mirror(runs, uri, Meddled(uri, runs, die)).job(name)
+    assert Counter(run.info.status for run in everything(uri))["RUNNING"] == 3
+    again = Mirror(runs, uri)
     assert again.job(first)
     summarise(again, [first])
     again.close()
-    yours.close()
-    left = everything(mine.server.uri)
+    left = everything(uri)
     assert list(of_jobs(left)) == [first]
     assert {run.info.status for run in left} == {"FINISHED"}
 
