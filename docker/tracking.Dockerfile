@@ -2,7 +2,7 @@
 ARG BASE=python:3.11-slim-bookworm
 FROM ${BASE}
 COPY constraints.txt /tmp/constraints.txt
-RUN pip install --no-cache-dir --constraint /tmp/constraints.txt "mlflow[auth]" "psycopg[binary]" boto3 \
+RUN pip install --no-cache-dir --constraint=/tmp/constraints.txt "mlflow[auth]" "psycopg[binary]" boto3==1.44.8 \
     && useradd --uid 1000 --create-home mlflow && mkdir /artifacts && chown mlflow /artifacts
 COPY docker/tracking.sh /usr/local/bin/tracking
 ENV MLFLOW_DISABLE_TELEMETRY=true DO_NOT_TRACK=1 MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false

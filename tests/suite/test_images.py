@@ -120,9 +120,10 @@ def test_every_package_that_a_dockerfile_names_is_pinned() -> None:
     pins = read_pins(ROOT / "constraints.txt")
     for file in DOCKERFILES:
         commands = re.split(r"&&|\n(?=[A-Z])", file.read_text().replace("\\\n", " "))
-        installs = [command.partition("pinned install")[2] for command in commands if "pinned install" in command]
+        parted = [re.split(r"(?:pinned|pip) install ", command, maxsplit=1) for command in commands]
+        installs = [parts[1] for parts in parted if len(parts) > 1]
         words = [word for install in installs if "--requirement" not in install for word in shlex.split(install)]
-        named = [word for word in words if not word.startswith("--") and not re.search("[=<]", word)]
+        named = [word.partition("[")[0] for word in words if not word.startswith("--") and not re.search("[=<]", word)]
         assert {name for name in named if name.replace("_", "-") not in pins} == set(), file.name
 
 
