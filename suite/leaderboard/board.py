@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from suite.leaderboard import versions
+from suite.leaderboard.fairness import Ledger, ledger
 from suite.leaderboard.published import Published, published
 from suite.leaderboard.rows import Metric, Row, Trial, read
 from suite.leaderboard.statistics import (
@@ -32,6 +33,7 @@ class Entry:
     comparison: Comparison | None  # None for the baseline itself
     rank: int | None
     unranked: str | None  # why it has no rank: one sentence
+    ledger: Ledger | None  # its cost over the baseline's; None where there is no baseline
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -52,12 +54,6 @@ class Setting:
         """By the variant's name alone, with its arguments only where this setting has it with several."""
         times = Counter(entry.row.variant for entry in self.entries)
         return {entry.row.variant if times[entry.row.variant] == 1 else entry.row.name: entry for entry in self.entries}
-
-    def slowdown(self, entry: Entry) -> float | None:
-        """Step time as a multiple of the baseline's."""
-        own = entry.row.cost("step_s")
-        reference = self.baseline.row.cost("step_s") if self.baseline else None
-        return own / reference if own is not None and reference else None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -158,7 +154,18 @@ def _setting(rows: Sequence[Row], label: str, tier: str) -> Setting:
     mixed = versions.mixed(rows)
     comparisons = corrected([_compared(row, baseline) for row in rows], better=rows[0].metric.better)
     pairs = zip(rows, comparisons, strict=True)
-    entries = sorted((_entry(row, comparison, tier, mixed) for row, comparison in pairs), key=_order)
+    judged = (
+        Entry(
+            row=row,
+            estimate=estimate(list(row.values().values())),
+            comparison=comparison,
+            rank=None,
+            unranked=_unranked(comparison, tier, mixed),
+            ledger=ledger(row, baseline),
+        )
+        for row, comparison in pairs
+    )
+    entries = sorted(judged, key=_order)
     rank, ranked = 0, []
     for entry in entries:
         if entry.unranked is None:
@@ -178,11 +185,6 @@ def _compared(row: Row, baseline: Row | None) -> Comparison | None:
     if row.is_baseline:
         return None
     return compare(row.values(), baseline=versions.comparable(baseline, row), better=row.metric.better)
-
-
-def _entry(row: Row, comparison: Comparison | None, tier: str, mixed: str | None) -> Entry:
-    mean = estimate(list(row.values().values()))
-    return Entry(row=row, estimate=mean, comparison=comparison, rank=None, unranked=_unranked(comparison, tier, mixed))
 
 
 def _unranked(comparison: Comparison | None, tier: str, mixed: str | None) -> str | None:

@@ -6,7 +6,7 @@ from typing import Any
 
 from suite.leaderboard import cost, wording
 from suite.leaderboard.board import Board, Entry, Setting
-from suite.leaderboard.rows import Row, Trial
+from suite.leaderboard.rows import Trial
 from suite.planning.labels import plain
 
 _DIGITS = 12
@@ -44,7 +44,7 @@ def _drawer(entry: Entry, setting: Setting) -> dict[str, Any]:
         "seeds": [_seed(trial, took) for trial, took in zip(row.trials, spent, strict=True)],
         "mean": _mean(entry, spent),
         "sum": _sum(spent, row.trials),
-        "cost": _cost(row),
+        "cost": _cost(entry),
         "provenance": [_provenance(trial) for trial in row.trials],
         "ours": f"{row.metric.name} {wording.mean(entry.estimate)}",
         "published": [wording.quoted(line) for line in setting.published if line.concerns(row.variant)],
@@ -99,9 +99,11 @@ def _costs(
     ]
 
 
-def _cost(row: Row) -> str:
-    """One sentence; how predictions came about is in it."""
-    says = [wording.spent(cost.spent([row])), wording.foretold(cost.foretold([row]))]
+def _cost(entry: Entry) -> str:
+    """One sentence; how predictions came about is in it, and what stands beside the baseline's."""
+    took, foretold = cost.spent([entry.row]), cost.foretold([entry.row])
+    held = "" if entry.row.is_baseline else wording.ledger(entry.ledger)
+    says = [wording.spent(took), wording.foretold(foretold, beside=took), held]
     return "; ".join(filter(None, says))
 
 

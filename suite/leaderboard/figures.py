@@ -70,7 +70,7 @@ def costs(task: Task) -> list[dict[str, Any]]:
 def _kinds(setting: Setting) -> dict[str, Callable[[Entry], float | None]]:
     """What quality is held against, in words, and what it is of a row: of one job, the mean over seeds."""
     return {
-        "step time / baseline's": setting.slowdown,
+        "step time / baseline's": lambda entry: entry.ledger.step_s if entry.ledger else None,
         "GPU-hours of a job": lambda entry: _per_job(entry, "gpu_h"),
         "core-hours of a job": lambda entry: _per_job(entry, "core_h"),
         "peak memory [GB]": lambda entry: (entry.row.cost("peak_bytes") or 0.0) / 1e9,

@@ -13,12 +13,13 @@ from suite.leaderboard import cost, wording
 from suite.leaderboard.aggregate import TAU, standings
 from suite.leaderboard.board import Board, Entry, Task
 from suite.leaderboard.drawers import drawers
+from suite.leaderboard.fairness import MOST
 from suite.leaderboard.figures import charts
 from suite.leaderboard.statistics import VERDICTS
 
 HERE = Path(__file__).parent
 _SCRIPTS = ("theme", "tables", "drawers", "charts", "view")
-_TRAITS = (*VERDICTS, "baseline", "failed", "blocked", "skipped", "pending")
+_TRAITS = (*VERDICTS, "baseline", wording.COSTLIER, "failed", "blocked", "skipped", "pending")
 
 
 def render(board: Board) -> str:
@@ -36,6 +37,7 @@ def render(board: Board) -> str:
             traits=[trait for trait in _TRAITS if any(trait in wording.traits(entry) for entry in board.entries())],
             style=(HERE / "page.css").read_text(encoding="utf-8"),
             tau=TAU,
+            most=MOST,
             generator=generator(),
             script="\n".join((HERE / f"{name}.js").read_text(encoding="utf-8") for name in _SCRIPTS),
             plotly=get_plotlyjs(),

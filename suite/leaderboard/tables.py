@@ -9,6 +9,7 @@ from typing import Any
 from suite.leaderboard import cost, wording
 from suite.leaderboard.aggregate import TAU, standings
 from suite.leaderboard.board import Board, Entry, Setting, Task
+from suite.leaderboard.fairness import QUANTITIES
 from suite.leaderboard.rows import Row
 from suite.planning.labels import PROFILE
 
@@ -18,6 +19,7 @@ COLUMNS = (
     *("difference", "difference_low", "difference_high", "shared_seeds", "p", "p_holm", "detectable", "noise"),
     *(f"last_layer_{metric}" for metric in PROFILE),
     *("step_s", "peak_bytes", "parameters"),
+    *("step_s_ratio", "peak_bytes_ratio", "parameters_ratio", "over"),
     *("wall_s", "predicted_s", "gpu_hours", "core_hours", "energy_j"),
     *("status", "reason", "job_ids"),
 )
@@ -82,7 +84,8 @@ def _section(task: Task, setting: Setting) -> list[str]:
         _RULE,
     ]
     rows = ["| " + " | ".join(map(_cell, _cells(entry))) + " |" for entry in setting.entries]
-    notes = [f"- {entry.row.name}: {reason}" for entry in setting.entries for reason in wording.reasons(entry)]
+    says = [(entry.row.name, *wording.reasons(entry), wording.costlier(entry)) for entry in setting.entries]
+    notes = [f"- {name}: {reason}" for name, *found in says for reason in found if reason]
     said = [f"- As published, not ours: {wording.quoted(line)}" for line in setting.published]
     floor = [f"{words}.", ""] if (words := wording.noise(setting)) else []
     return [*head, *rows, "", *floor, *notes, *said, *([""] if notes or said else [])]
@@ -139,7 +142,7 @@ def _record(entry: Entry, setting: Setting) -> dict[str, object]:
         record |= {"difference": difference.mean, "difference_low": difference.low}
         record |= {"difference_high": difference.high, "shared_seeds": difference.n}
     record |= {f"last_layer_{metric}": row.last_layer(metric) for metric in PROFILE}
-    return record | _cost(row)
+    return record | _cost(row) | _ledger(entry)
 
 
 def _cost(row: Row) -> dict[str, float | None]:
@@ -151,6 +154,14 @@ def _cost(row: Row) -> dict[str, float | None]:
         record |= {"gpu_hours": found.gpu_h, "core_hours": found.core_h}
         record["energy_j"] = found.energy_j if found.metered == found.jobs else None
     return record
+
+
+def _ledger(entry: Entry) -> dict[str, object]:
+    """Multiples of the baseline's cost, and those of them that exceed it by more than a tenth on every seed."""
+    found = entry.ledger
+    if found is None:
+        return {}
+    return {f"{name}_ratio": getattr(found, name) for name in QUANTITIES} | {"over": " ".join(found.over)}
 
 
 def document(board: Board) -> str:

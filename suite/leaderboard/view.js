@@ -42,7 +42,7 @@ function restoreView() {
   tables.forEach((table) => restoreTable(table, parts));
   rows.forEach(({ row }) => setOpen(row, open.includes(row.dataset.key)));
   showAsked();
-  return document.getElementById(`row-${open[0]}`)?.scrollIntoView({ block: "center", behavior: "instant" });
+  return bring(document.getElementById(`row-${open[0]}`), "center");
 }
 
 function restoreTable(table, parts) {
@@ -60,7 +60,13 @@ function showRow(row) {
   if (!entry) return;
   if (!asked(entry)) clear();
   setOpen(row, true);
-  row.scrollIntoView({ block: "start", behavior: "instant" });
+  bring(row, "start");
+}
+
+function bring(row, block, frames = 6) {  // tables are laid out when they come near, which moves what is below them
+  if (!row || frames === 0) return;
+  row.scrollIntoView({ block, behavior: "instant" });
+  requestAnimationFrame(() => bring(row, block, frames - 1));
 }
 
 function clear() {

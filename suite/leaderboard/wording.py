@@ -2,12 +2,14 @@
 
 from suite.leaderboard.board import Entry, Setting
 from suite.leaderboard.cost import Foretold, Spent
+from suite.leaderboard.fairness import MOST, QUANTITIES, Ledger
 from suite.leaderboard.published import MARKS, Published
 from suite.leaderboard.rows import Metric
 from suite.leaderboard.statistics import Estimate
 
 MINUS = "\N{MINUS SIGN}"
 SPREAD = "mean ± half of its 95% interval over seeds; sd is the standard deviation over seeds"
+COSTLIER = "costlier"
 NOISE = "the standard deviation over seeds within rows, pooled over the setting"
 SYMBOLS = {"better": "▲", "worse": "▼", "not significant": "≈", "not judged": "·"}
 
@@ -155,16 +157,43 @@ def spent(found: Spent | None) -> str:
 
 
 def traits(entry: Entry) -> list[str]:
-    """What the page filters rows by: the verdict, if it has numbers, and how its trials ended that did not finish."""
+    """What the page filters rows by: verdict and cost, where known, and how trials ended that did not finish."""
     judged = [verdict(entry)] if entry.estimate else []
-    return [*judged, *sorted({trial.status for trial in entry.row.trials} - {"ok"})]
+    dearer = [COSTLIER] if entry.ledger and entry.ledger.over else []
+    return [*judged, *dearer, *sorted({trial.status for trial in entry.row.trials} - {"ok"})]
 
 
-def foretold(found: Foretold | None) -> str:
-    """`predicted 3.2 h, took 2.9 h (60 jobs: 48 guessed, 12 measured)`; nothing where no prediction was kept."""
+def times(ratio: float | None) -> str:
+    """`1.63×`, or a dash."""
+    return f"{number(ratio)}×" if ratio is not None else "–"
+
+
+def ledger(found: Ledger | None) -> str:
+    """`parameters 1.00×, step time 1.63×, memory 1.02× the baseline's`; nothing where none is known."""
+    stated = [
+        f"{words} {times(getattr(found, name))}" for name, words in QUANTITIES.items() if getattr(found, name, None)
+    ]
+    return f"{', '.join(stated)} the baseline's" if stated else ""
+
+
+def costlier(entry: Entry) -> str:
+    """`More than 1.10× the baseline's: step time 1.63×.`; nothing where a row stays within that."""
+    if entry.ledger is None or not entry.ledger.over:
+        return ""
+    exceeding = [f"{QUANTITIES[name]} {times(getattr(entry.ledger, name))}" for name in entry.ledger.over]
+    return f"More than {times(MOST)} the baseline's: {', '.join(exceeding)}."
+
+
+def foretold(found: Foretold | None, *, beside: Spent | None = None) -> str:
+    """`predicted 3.2 h, took 2.9 h (60 jobs: 48 guessed, 12 measured)`; nothing where no prediction was kept.
+
+    Beside what the same jobs took, it is only `predicted 3.2 h (48 guessed, 12 measured)`.
+    """
     if found is None:
         return ""
     origins = ", ".join(f"{number} {origin}" for origin, number in found.origins.items())
+    if beside and beside.jobs == found.jobs:
+        return f"predicted {duration(found.predicted_s)} ({origins})"
     jobs = "1 job" if found.jobs == 1 else f"{found.jobs} jobs"
     return f"predicted {duration(found.predicted_s)}, took {duration(found.took_s)} ({jobs}: {origins})"
 

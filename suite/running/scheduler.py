@@ -10,7 +10,6 @@ import logging
 import math
 import os
 import secrets
-import select
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -24,6 +23,7 @@ from jobs.contract import JobFolder, Result
 from suite.errors import ClusterError, UsageError
 from suite.planning.plan import Job
 from suite.running import lock, retry
+from suite.running.daemons import Daemons
 from suite.running.driver import Driver, Options
 from suite.running.gang import follow
 from suite.running.interrupts import Interrupts
@@ -134,7 +134,7 @@ def _ray(options: Options) -> Iterator["_Ray"]:
     if options.address is None:
         os.environ.update(_RAY_ENVIRONMENT)
         os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))  # else Ray leaves a token in the home folder
-    started: dict[str, Any] = (
+    arguments: dict[str, Any] = (
         {}
         if options.address
         else {
@@ -143,16 +143,16 @@ def _ray(options: Options) -> Iterator["_Ray"]:
             "object_store_memory": _OBJECT_STORE_BYTES,
         }
     )
-    _connect(options.address, started)
-    cluster = _Ray(watched=[] if options.address else _daemons())
+    _connect(options.address, arguments)
+    started = Daemons() if options.address else Daemons.mine()
     try:
-        yield cluster
+        yield _Ray(started)
     finally:
-        cluster.close()
+        started.close()
         ray.shutdown()
 
 
-def _connect(address: str | None, started: dict[str, Any]) -> None:
+def _connect(address: str | None, arguments: dict[str, Any]) -> None:
     """Start Ray or reach the one at `address`, which may just be coming back.
 
     Raises:
@@ -161,7 +161,7 @@ def _connect(address: str | None, started: dict[str, Any]) -> None:
     deadline = time.monotonic() + (PATIENCE_S if address else 0.0)
     while True:
         try:
-            ray.init(address=address or "local", log_to_driver=False, logging_level=logging.ERROR, **started)
+            ray.init(address=address or "local", log_to_driver=False, logging_level=logging.ERROR, **arguments)
         except Exception as error:  # Ray raises a bare one where it starts too slowly
             if time.monotonic() < deadline:
                 time.sleep(2.0)
@@ -185,8 +185,8 @@ class _Task:
 class _Ray:
     """The cluster this process is connected to."""
 
-    def __init__(self, *, watched: Sequence[int]) -> None:
-        self._daemons = [os.pidfd_open(pid) for pid in watched]
+    def __init__(self, started: Daemons) -> None:
+        self._started = started
         self._tasks: dict[ray.ObjectRef[Any], _Task] = {}
         self._floor = Floor()
         self._offered: tuple[str, ...] | None = None
@@ -239,15 +239,7 @@ class _Ray:
 
     def lost(self) -> bool:
         """Whether one of the daemons that were started here has ended; an existing Ray ends its drivers itself."""
-        poll = select.poll()
-        for daemon in self._daemons:
-            poll.register(daemon, select.POLLIN)
-        return bool(poll.poll(0))
-
-    def close(self) -> None:
-        """Let go of the daemons' descriptors."""
-        for daemon in self._daemons:
-            os.close(daemon)
+        return self._started.lost()
 
     def _result(self, reference: "ray.ObjectRef[Any]") -> Result | None:
         task = self._forget(reference)
@@ -276,6 +268,9 @@ class _Ray:
         return task
 
     def _count(self) -> None:
+        """Now and then; a Ray that was started here keeps its one node or is lost, so it is asked once."""
+        if self._started and self._nodes:
+            return
         if time.monotonic() - self._counted_at > LOOK_S:
             self._nodes = self._up()
             self._floor.update(self._nodes, time.monotonic())
@@ -283,14 +278,3 @@ class _Ray:
 
     def _up(self) -> dict[str, Room]:
         return _up()
-
-
-def _daemons() -> list[int]:
-    """Process ids of Ray's daemons among this process's children."""
-    found = []
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        with contextlib.suppress(OSError):  # ended meanwhile
-            name, _, rest = stat.read_text(encoding="utf-8").partition("(")[2].rpartition(")")
-            if name in ("raylet", "gcs_server") and int(rest.split()[1]) == os.getpid():
-                found.append(int(stat.parent.name))
-    return found

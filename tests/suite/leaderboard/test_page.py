@@ -51,7 +51,7 @@ def test_the_page_says_what_all_jobs_took_and_what_was_predicted(page: str, boar
         "<li>took 26 min in 54 jobs, 0.15 GPU-h + 0.36 core-h, 27 Wh in 34 of them, at most 412 MB a process</li>"
         in page
     )
-    assert "<li>jobs' time: predicted 25 min, took 23 min (45 jobs: 45 guessed)</li>" in page
+    assert "<li>predicted 25 min, took 23 min (45 jobs: 45 guessed)</li>" in page
 
 
 def test_a_drawer_tells_seeds_cost_and_origin_of_each_and_what_papers_say_of_the_variant(board: Board):

@@ -13,6 +13,7 @@ from jobs.contract import JobFolder, Result
 from suite.errors import UsageError
 from suite.planning.plan import Job
 from suite.running import lock, scheduler
+from suite.running.daemons import Daemons
 from suite.running.driver import Options
 from suite.running.placement import Room, Wish
 from suite.running.runtimes.local import SOURCE_ROOT
@@ -122,7 +123,7 @@ class OneNode(scheduler._Ray):
 
 
 def one_node() -> OneNode:
-    cluster = OneNode(watched=[])
+    cluster = OneNode(Daemons())
     cluster.look_again()
     return cluster
 
