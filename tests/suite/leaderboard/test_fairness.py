@@ -12,6 +12,7 @@ from suite.leaderboard.page import render
 from suite.leaderboard.rows import Metric, Row, Trial
 from suite.leaderboard.tables import markdown
 
+GPU = "NVIDIA H100 80GB HBM3"
 METRIC = Metric(name="accuracy", unit="%", better="higher")
 
 
@@ -29,22 +30,30 @@ def entry(board: Board, task: str, variant: str) -> Entry:
 
 
 def test_the_ledger_is_the_mean_of_the_ratios_on_shared_seeds():
-    own = row({"parameters": 120, "step_s": 3.0}, {"parameters": 120, "step_s": 2.0}, {"parameters": 1})
-    found = ledger(own, row({"parameters": 100, "step_s": 1.0}, {"parameters": 100, "step_s": 2.0}, variant="softmax"))
+    own, base = ({"parameters": 120, "step_s": 3.0}, {"parameters": 120, "step_s": 2.0}), {"parameters": 100}
+    baseline = row(base | {"step_s": 1.0}, base | {"step_s": 2.0}, variant="softmax", device=GPU)
+    found = ledger(row(*own, {"parameters": 1}, device=GPU), baseline)
     assert found is not None
     assert (found.parameters, found.step_s, found.peak_bytes) == (pytest.approx(1.2), pytest.approx(2.0), None)
     assert found.over == ("parameters",)  # a step was slower on one of the two seeds alone
 
 
 def test_a_tenth_more_is_not_yet_marked():
-    baseline = row({"step_s": 1.0, "peak_bytes": 10}, variant="softmax")
-    kept, exceeded = ledger(row({"step_s": 1.1, "peak_bytes": 9}), baseline), ledger(row({"step_s": 1.11}), baseline)
+    baseline = row({"step_s": 1.0, "peak_bytes": 10}, variant="softmax", device=GPU)
+    kept = ledger(row({"step_s": 1.1, "peak_bytes": 9}, device=GPU), baseline)
+    exceeded = ledger(row({"step_s": 1.11, "peak_bytes": 10}, device=GPU), baseline)
     assert kept is not None and exceeded is not None
     assert (kept.over, exceeded.over) == ((), ("step_s",))
 
 
+def test_time_on_a_cpu_which_jobs_share_is_shown_and_not_marked():
+    found = ledger(row({"step_s": 3.0, "peak_bytes": 12}), row({"step_s": 1.0, "peak_bytes": 10}, variant="softmax"))
+    assert found is not None
+    assert (found.step_s, found.over) == (3.0, ("peak_bytes",))
+
+
 def test_times_on_different_devices_are_not_compared():
-    found = ledger(row({"step_s": 9.0}), row({"step_s": 1.0}, variant="softmax", device="NVIDIA H100"))
+    found = ledger(row({"step_s": 9.0}), row({"step_s": 1.0}, variant="softmax", device=GPU))
     assert found is not None and (found.step_s, found.over) == (None, ())
 
 
