@@ -20,7 +20,7 @@ from tests.cluster.needs import require
 from tests.faults.postgres import Postgres
 from tests.suite.board_fixture import PLACES, write_runs
 from tests.suite.mlflow_server import Server
-from tests.suite.recording.test_record import everything, of_jobs
+from tests.suite.recording.looking import everything, of_jobs
 
 pytestmark = pytest.mark.cluster
 

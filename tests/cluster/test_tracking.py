@@ -19,7 +19,7 @@ from tests.faults.postgres import USER, Postgres
 from tests.suite.board_fixture import write_runs
 from tests.suite.command import Command
 from tests.suite.mlflow_server import free_port
-from tests.suite.recording.test_record import chosen, everything, of_jobs
+from tests.suite.recording.looking import chosen, everything, of_jobs
 
 pytestmark = pytest.mark.cluster
 

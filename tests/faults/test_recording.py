@@ -17,7 +17,7 @@ from tests.faults.postgres import Postgres
 from tests.suite.board_fixture import write_runs
 from tests.suite.command import Command
 from tests.suite.mlflow_server import Server
-from tests.suite.recording.test_record import everything, of_jobs
+from tests.suite.recording.looking import everything, of_jobs
 
 pytestmark = pytest.mark.cluster
 

@@ -15,8 +15,8 @@ from suite.recording import record
 from suite.recording.layout import holder, identity
 from suite.recording.mirror import Mirror
 from tests.suite.board_fixture import write_runs
+from tests.suite.recording.looking import chosen, everything, of_jobs, summarise
 from tests.suite.recording.meddling import Killed, Meddled, Once
-from tests.suite.recording.test_record import chosen, everything, of_jobs, summarise
 
 
 @pytest.fixture(scope="module")

@@ -15,8 +15,8 @@ from suite.recording.layout import holder
 from suite.recording.mirror import Mirror
 from suite.recording.server import Server
 from tests.suite.board_fixture import PLACES, write_runs
+from tests.suite.recording.looking import everything, summarise
 from tests.suite.recording.meddling import Countdown, Killed, LateClient, Meddled, Once
-from tests.suite.recording.test_record import everything, summarise
 
 
 @dataclasses.dataclass

@@ -1,10 +1,8 @@
-"""Recording against the real thing: MLflow on SQLite, and a real server that dies and comes back."""
+"""Recording against the real thing, MLflow on SQLite."""
 
 import dataclasses
-import socket
 import time
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,9 +16,7 @@ from suite.recording.layout import holder
 from suite.recording.measurements import row_key
 from suite.recording.mirror import Mirror
 from tests.suite.board_fixture import write_runs
-from tests.suite.mlflow_server import Server
-
-CHOSEN = {"classification": ("softmax", "attnscale"), "language": ("featscale",), "segmentation": ("featscale",)}
+from tests.suite.recording.looking import chosen, everything, of_jobs, summarise
 
 
 @dataclasses.dataclass
@@ -37,28 +33,6 @@ class Folder:
     def id(self, task: str, variant: str, seed: int, manifest: Manifest) -> str:
         wanted = (task, variant, seed)
         return next(j.id for j in manifest.jobs if (j.spec.task, j.spec.variant, j.spec.seed) == wanted)
-
-
-def chosen(manifest: Manifest) -> list[str]:
-    return [job.id for job in manifest.jobs if job.spec.variant in CHOSEN.get(job.spec.task, ())]
-
-
-def everything(uri: str, view: int = ViewType.ACTIVE_ONLY) -> list[Run]:
-    client = MlflowClient(tracking_uri=uri)
-    experiments = [e.experiment_id for e in client.search_experiments() if e.name.startswith("unsmooth/")]
-    return list(client.search_runs(experiments, run_view_type=view, max_results=1000))
-
-
-def summarise(mirror: Mirror, names: list[str]) -> None:
-    for row in mirror.stale_rows(names):
-        mirror.summarise(*row)
-
-
-def of_jobs(runs: list[Run]) -> dict[str, Run]:
-    """By job id; fails where a job is there twice."""
-    ids = Counter(run.data.tags["unsmooth.job_id"] for run in runs if "unsmooth.job_id" in run.data.tags)
-    assert set(ids.values()) <= {1}, ids
-    return {run.data.tags["unsmooth.job_id"]: run for run in runs if "unsmooth.job_id" in run.data.tags}
 
 
 def histories(uri: str, run: Run) -> dict[str, list[tuple[int, float]]]:
@@ -255,48 +229,6 @@ def test_two_runs_folders_share_a_server_and_leave_each_other_alone(tmp_path: Pa
     (row,) = (run for run in runs if "board/seeds" in run.data.metrics)
     assert row.data.metrics["board/seeds"] == 1  # the same seed, run twice
     assert len(runs) == 5
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[Server]:
-    made = Server(tmp_path)
-    made.start()
-    yield made
-    made.kill()
-
-
-@pytest.mark.heavy
-def test_a_server_that_dies_and_comes_back_ends_up_with_everything_once(server: Server, tmp_path: Path):
-    runs = tmp_path / "runs"
-    ids = chosen(write_runs(runs))
-    assert record.save(runs, ids[:3], server.uri).sentence() == "3 recorded, 0 already there."
-    page = tmp_path / "leaderboard.html"
-    page.write_text("board")
-    server.kill()
-    summary = record.save(runs, ids, server.uri)
-    assert (summary.recorded, summary.present) == ((), ())
-    assert sorted(summary.missing) == sorted(ids)
-    assert all(reason.startswith("MLflow: API request to http://127.0.0.1") for reason in summary.missing.values())
-    server.start()
-    assert record.save(runs, ids, server.uri).sentence() == "5 recorded, 3 already there."
-    assert sorted(of_jobs(everything(server.uri))) == sorted(ids)
-    assert record.publish(runs, [page], server.uri, name="smoke").recorded == ("smoke",)
-
-
-def test_a_server_that_never_answers_is_given_up_in_time(tmp_path: Path):
-    ids = chosen(write_runs(tmp_path))
-    with socket.create_server(("127.0.0.1", 0)) as silent:
-        began = time.monotonic()
-        summary = record.save(tmp_path, ids, f"http://127.0.0.1:{silent.getsockname()[1]}", give_up_s=4)
-        assert time.monotonic() - began < 8
-    assert summary.missing == dict.fromkeys(ids, "MLflow did not answer for 4 s.")
-
-
-def test_a_tracking_address_that_means_nothing_is_reported_and_not_raised(tmp_path: Path):
-    ids = chosen(write_runs(tmp_path))[:1]
-    summary = record.save(tmp_path, ids, "nonsense://nowhere")
-    assert summary.recorded == ()
-    assert "nonsense" in summary.missing[ids[0]]
 
 
 def test_jobs_without_a_result_are_passed_over(tmp_path: Path):
