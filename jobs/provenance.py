@@ -1,5 +1,6 @@
 """Where a job's numbers come from: code, packages, machine, data and the command that repeats it."""
 
+import contextlib
 import hashlib
 import os
 import platform
@@ -71,4 +72,38 @@ def _version(package: str) -> str | None:
 
 def _hardware() -> dict[str, Any]:
     gpus = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
-    return {"machine": platform.machine(), "cpus": os.cpu_count(), "gpus": gpus, "host": platform.node()}
+    return {
+        "machine": platform.machine(),
+        "cpus": os.cpu_count(),
+        "processor": _processor(),
+        "draws": draws(),
+        "gpus": gpus,
+        "host": platform.node(),
+    }
+
+
+def _processor() -> str:
+    """`AMD EPYC, AVX2`: the model, where the system tells it, and what torch's kernels use of it."""
+    model = ""
+    with contextlib.suppress(OSError):
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        model = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")
+    return ", ".join(filter(None, [model, torch.backends.cpu.get_cpu_capability()]))
+
+
+def draws() -> dict[str, str]:
+    """A short digest of what torch draws on this CPU from one seed, by kind: processors differ even in that.
+
+    On Intel's, dropout masks come from MKL's generator and elsewhere from torch's own. Normal numbers are rounded, for
+    their last digits depend on the instructions. No stream that a job draws from is touched.
+    """
+    kinds = {
+        "uniform": lambda stream: torch.rand(64, generator=stream),
+        "normal": lambda stream: torch.randn(64, generator=stream).mul(1000).round(),
+        "bernoulli": lambda stream: torch.empty(64).bernoulli_(0.5, generator=stream),
+        "integers": lambda stream: torch.empty(64, dtype=torch.int64).random_(-(2**63), None, generator=stream),
+        "order": lambda stream: torch.randperm(64, generator=stream),
+    }
+    return {
+        kind: digest_bytes(draw(torch.Generator().manual_seed(0)).numpy().tobytes())[:8] for kind, draw in kinds.items()
+    }

@@ -178,7 +178,7 @@ def rerun(folder: Path, runs: Path) -> dict[str, float]:
             continue
         result = _result(here)
         if result.status == "ok" and result.cost != _result(there).cost:  # the same seconds are the same run
-            found[job.id] = float(result.numbers["metrics"][result.numbers["primary"]]["value"])
+            found[job.id] = _primary(result)
     if not found:
         raise UsageError(f"No job of {folder} was run again in {runs}. Run some: its page gives the commands.")
     return found
@@ -199,6 +199,16 @@ def differing(folder: Path, found: Mapping[str, float]) -> Iterator[str]:
                     f"{trial.id}: run again it has {entry.row.metric.name} {here:g}, published is {trial.value:g},"
                     f" and its row's interval is +-{allowed:.2g} ({entry.row.name} in {entry.row.label})."
                 )
+
+
+def identical(folder: Path, found: Mapping[str, float]) -> int:
+    """How many of the jobs run again have the published number to the last digit: on one kind of processor, all."""
+    published = {name: _result(JobFolder(folder / name)) for name in found}
+    return sum(result.status == "ok" and _primary(result) == found[name] for name, result in published.items())
+
+
+def _primary(result: Result) -> float:
+    return float(result.numbers["metrics"][result.numbers["primary"]]["value"])
 
 
 def verify(folder: Path, found: Mapping[str, float]) -> None:

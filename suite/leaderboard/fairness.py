@@ -14,7 +14,12 @@ from suite.leaderboard.rows import Row, Trial
 MOST = 1.10
 """Times the baseline's, beyond which a row is marked."""
 
-QUANTITIES = {"parameters": "parameters", "step_s": "step time", "peak_bytes": "memory"}
+QUANTITIES = {
+    "parameters": "parameters",
+    "step_flops": "operations",
+    "step_s": "step time",
+    "peak_bytes": "memory",
+}
 """What is compared, as results name it, in words."""
 
 
@@ -23,6 +28,7 @@ class Ledger:
     """A row's means over seeds, as multiples of the baseline's; None where no seed states it of both."""
 
     parameters: float | None
+    step_flops: float | None  # floating-point operations of matrix products
     step_s: float | None
     peak_bytes: float | None
     over: tuple[str, ...]  # the quantities that exceed the baseline's by more than a tenth, for certain

@@ -19,7 +19,7 @@ COLUMNS = (
     *("difference", "difference_low", "difference_high", "shared_seeds", "p", "p_holm", "detectable", "noise"),
     *(f"last_layer_{metric}" for metric in PROFILE),
     *("step_s", "peak_bytes", "parameters"),
-    *("step_s_ratio", "peak_bytes_ratio", "parameters_ratio", "over"),
+    *(*(f"{name}_ratio" for name in QUANTITIES), "over"),
     *("wall_s", "predicted_s", "gpu_hours", "core_hours", "energy_j"),
     *("status", "reason", "job_ids"),
 )

@@ -6,8 +6,10 @@ import signal
 from pathlib import Path
 
 import pytest
+import torch
 
 from jobs.contract import EXIT_PREEMPTED, JobFolder, file_sha256, read_events, read_json
+from jobs.provenance import draws
 from tests.jobs import tiny
 
 TASKS = sorted(tiny.SETTINGS)
@@ -114,6 +116,18 @@ def test_provenance_names_the_files_that_were_imported(tmp_path: Path) -> None:
         assert found["code"][path] == file_sha256(tiny.ROOT / path)
     assert "jobs/variants/centered.py" not in found["code"]
     assert len(found["data"]["digest"]) == 64
+    assert torch.backends.cpu.get_cpu_capability() in found["hardware"]["processor"]
+    assert found["hardware"]["draws"] == draws()
+
+
+def test_a_digest_of_draws_tells_streams_apart_and_leaves_the_global_one_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    before, here = torch.get_rng_state(), draws()
+    assert draws() == here and len(set(here.values())) == len(here)
+    assert torch.equal(torch.get_rng_state(), before)
+    monkeypatch.setattr(torch, "randperm", lambda n, generator: torch.arange(n))  # another processor's
+    assert {kind for kind, digest in draws().items() if digest != here[kind]} == {"order"}
 
 
 @pytest.mark.parametrize(

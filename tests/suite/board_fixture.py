@@ -204,7 +204,10 @@ def write_result(folder: JobFolder, spec: JobSpec, outcome: dict[str, Any]) -> N
     data = {"name": spec.data, "digest": "sha256:5f2c"}
     write_json(
         attempt.provenance,
-        {"git": git, "code": {}, "packages": {"torch": "2.13.0"}, "python": "3.11.9", "data": data, "command": command},
+        {
+            **{"git": git, "code": {}, "packages": {"torch": "2.13.0"}, "python": "3.11.9", "data": data},
+            **{"command": command, "hardware": {"processor": "AMD EPYC, AVX2"}},
+        },
     )
     attempt.events.write_text("".join(json.dumps(event) + "\n" for event in events(outcome)), encoding="utf-8")
     Result(id=spec.id, attempt=1, **outcome).save(folder.result)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from jobs.contract import JobFolder, read_json, write_json
+from jobs.contract import JobFolder, Result, read_json, write_json
 from suite import publishing
 from suite.errors import UsageError
 from suite.leaderboard.board import build
@@ -237,7 +237,9 @@ def test_a_folder_is_verified_by_jobs_that_were_run_again(
     other_value(runs, 0.01)  # another machine's rounding
     done = unsmooth("validate", copy, "--against", runs, "--mark")
     assert done.returncode == 0 and "verified: " in done.stdout
-    assert "verified: " in unsmooth("validate", copy).stdout
+    assert "verified: 1 jobs were run again and agree, 0 of them to the last digit" in unsmooth("validate", copy).stdout
+    result = Result.load(some_job(copy).result)
+    assert publishing.identical(copy, {result.id: result.numbers["metrics"][result.numbers["primary"]]["value"]}) == 1
     other_value(runs, 30.0)
     done = unsmooth("validate", copy, "--against", runs)
     assert done.returncode == 1 and "run again it has" in done.stdout

@@ -47,9 +47,10 @@ def test_a_tenth_more_is_not_yet_marked():
 
 
 def test_time_on_a_cpu_which_jobs_share_is_shown_and_not_marked():
-    found = ledger(row({"step_s": 3.0, "peak_bytes": 12}), row({"step_s": 1.0, "peak_bytes": 10}, variant="softmax"))
+    baseline = row({"step_s": 1.0, "step_flops": 10, "peak_bytes": 10}, variant="softmax")
+    found = ledger(row({"step_s": 3.0, "step_flops": 12, "peak_bytes": 12}), baseline)
     assert found is not None
-    assert (found.step_s, found.over) == (3.0, ("peak_bytes",))
+    assert (found.step_s, found.over) == (3.0, ("step_flops", "peak_bytes"))
 
 
 def test_times_on_different_devices_are_not_compared():

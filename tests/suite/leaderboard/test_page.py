@@ -68,7 +68,7 @@ def test_a_drawer_tells_seeds_cost_and_origin_of_each_and_what_papers_say_of_the
     told = shown[entry.row.key]
     assert told["seeds"][0][2:] == ["ok", "1", "16 s", "16 s", "0.0043 core-h", "412 MB", "0.069 Wh"]
     assert told["sum"][4:] == ["31 s", "33 s", "0.0086 core-h", "", "0.14 Wh"]
-    origin = {"commit": "0123456789ab", "device": "cpu", "data": "5f2c", "files": "–", "mark": ""}
+    origin = {"commit": "0123456789ab", "device": "cpu (AMD EPYC, AVX2)", "data": "5f2c", "files": "–", "mark": ""}
     assert origin.items() <= told["provenance"][0].items()
     papers = {
         e.row.variant: [line.partition(":")[0] for line in shown[e.row.key]["published"]] for e in setting.entries
