@@ -92,7 +92,7 @@ def _processor() -> str:
 
 
 def draws() -> dict[str, str]:
-    """A short digest of what torch draws on this CPU from one seed, by kind: processors differ even in that.
+    """A short digest of what torch draws on this CPU from one seed, by kind: processors may differ even in that.
 
     On Intel's, Bernoulli draws come from MKL's generator, elsewhere from torch's own (ATen, DistributionKernels.cpp).
     Normal numbers are rounded, for their last digits depend on the instructions. A job's own streams are not touched.

@@ -202,7 +202,7 @@ def differing(folder: Path, found: Mapping[str, float]) -> Iterator[str]:
 
 
 def identical(folder: Path, found: Mapping[str, float]) -> int:
-    """How many of the jobs run again have the published number to the last digit: on one kind of processor, all."""
+    """How many of the jobs run again have the published number to the last digit; another machine may differ."""
     published = {name: _result(JobFolder(folder / name)) for name in found}
     return sum(result.status == "ok" and _primary(result) == found[name] for name, result in published.items())
 

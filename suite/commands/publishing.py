@@ -37,8 +37,8 @@ def validate(
 ) -> None:
     """Check a published folder: files, digests, ids, and every claim computed again; exit code 1 if one fails.
 
-    With --against, numbers of jobs that were run again must lie within half the 95% interval of their row. They are the
-    same to the last digit on the same kind of processor.
+    With --against, numbers of jobs that were run again must lie within half the 95% interval of their row. On
+    another machine more than the last digits may differ.
     """
     from suite import publishing
 

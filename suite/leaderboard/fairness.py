@@ -2,7 +2,7 @@
 
 Ratios are of what two jobs of one seed took on the same device; a quantity is `over` where it exceeds the baseline's
 by more than a tenth on every such seed. Time counts where a device is one job's alone, on GPUs: jobs share the cores
-of a CPU, and what runs beside one can triple its step time.
+of a CPU, where the seeds of one row differed by up to 2.4 times.
 """
 
 import dataclasses

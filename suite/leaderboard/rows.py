@@ -45,7 +45,7 @@ class Trial:
     git_sha: str | None = None
     dirty: bool = False
     device: str | None = None
-    processor: str | None = None  # of the machine: seeds give the same number on the same kind
+    processor: str | None = None  # of the machine: another may give another number
     data: str | None = None  # digest of the data as the job read them
     files: str | None = None  # digest of the data set's files as they lay there before the job began
     stale: str | None = None  # what has changed of the data since
