@@ -44,6 +44,7 @@ class Setting:
     entries: tuple[Entry, ...]
     mixed: str | None = None  # that its results come from several versions of the data or of the code, and what to do
     noise: float | None = None  # how far a seed alone moves a result
+    machines: tuple[str, ...] = ()  # the kinds of devices that its results come from
     published: tuple[Published, ...] = ()  # what papers report for such a setting; never ours
 
     @property
@@ -177,6 +178,7 @@ def _setting(rows: Sequence[Row], label: str, tier: str) -> Setting:
         entries=tuple(ranked),
         mixed=mixed,
         noise=noise_floor([list(row.values().values()) for row in rows]),
+        machines=tuple(sorted(set().union(*(row.machines() for row in rows)))),
         published=published(rows[0].setting),
     )
 

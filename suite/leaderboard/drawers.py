@@ -114,18 +114,11 @@ def _provenance(trial: Trial) -> dict[str, str | None]:
         "job": trial.id,
         "commit": trial.git_sha[:_DIGITS] if trial.git_sha else "–",
         "mark": ", ".join(mark),
-        "device": _device(trial),
+        "device": trial.machine or "–",
         "data": _short(trial.data),
         "files": _short(trial.files),
         "rerun": trial.rerun,
     }
-
-
-def _device(trial: Trial) -> str:
-    """A GPU's name, or `cpu (AMD EPYC, AVX2)`."""
-    if trial.device == "cpu" and trial.processor:
-        return f"cpu ({trial.processor})"
-    return trial.device or "–"
 
 
 def _short(digest: str | None) -> str:

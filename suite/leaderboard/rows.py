@@ -53,6 +53,11 @@ class Trial:
     predicted: Prediction | None = None  # what the plan expected it to take
     rerun: str | None = None  # the command that runs it again, typed where the plan was run
 
+    @property
+    def machine(self) -> str | None:
+        """A GPU's name, or `cpu (AMD EPYC, AVX2)`, as far as the result says."""
+        return f"cpu ({self.processor})" if self.device == "cpu" and self.processor else self.device
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Curve:
@@ -101,6 +106,10 @@ class Row:
     def finished(self) -> dict[int, Trial]:
         """Seed -> trial, of those that have a value."""
         return {trial.seed: trial for trial in self.trials if trial.value is not None}
+
+    def machines(self) -> set[str]:
+        """The kinds of devices that its values come from."""
+        return {trial.machine for trial in self.finished().values() if trial.machine}
 
     def last_layer(self, metric: str) -> float | None:
         """A profile metric in the deepest layer of the last stack, averaged over seeds; of the block if it has it."""

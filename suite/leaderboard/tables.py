@@ -21,7 +21,7 @@ COLUMNS = (
     *("step_s", "peak_bytes", "parameters"),
     *(*(f"{name}_ratio" for name in QUANTITIES), "over"),
     *("wall_s", "predicted_s", "gpu_hours", "core_hours", "energy_j"),
-    *("status", "reason", "job_ids"),
+    *("machines", "status", "reason", "job_ids"),
 )
 
 _HEAD = "| # | variant | {metric} | sd | difference to {baseline} | seeds | verdict |"
@@ -87,8 +87,9 @@ def _section(task: Task, setting: Setting) -> list[str]:
     says = [(entry.row.name, *wording.reasons(entry), wording.costlier(entry)) for entry in setting.entries]
     notes = [f"- {name}: {reason}" for name, *found in says for reason in found if reason]
     said = [f"- As published, not ours: {wording.quoted(line)}" for line in setting.published]
-    floor = [f"{words}.", ""] if (words := wording.noise(setting)) else []
-    return [*head, *rows, "", *floor, *notes, *said, *([""] if notes or said else [])]
+    told = filter(None, (wording.noise(setting), wording.machines(setting)))
+    about = [line for words in told for line in (f"{words}.", "")]
+    return [*head, *rows, "", *about, *notes, *said, *([""] if notes or said else [])]
 
 
 def _cells(entry: Entry) -> list[str]:
@@ -130,6 +131,7 @@ def _record(entry: Entry, setting: Setting) -> dict[str, object]:
         "seeds_finished": len(row.values()),
         "seeds_planned": len(row.trials),
         "noise": setting.noise,
+        "machines": "; ".join(sorted(row.machines())),
         "status": wording.ending(entry),
         "reason": " ".join([*wording.reasons(entry), *([setting.mixed] if setting.mixed else [])]),
         "job_ids": " ".join(trial.id for trial in row.trials),

@@ -11,6 +11,7 @@ MINUS = "\N{MINUS SIGN}"
 SPREAD = "mean ± half of its 95% interval over seeds; sd is the standard deviation over seeds"
 COSTLIER = "costlier"
 NOISE = "the standard deviation over seeds within rows, pooled over the setting"
+ELSEWHERE = "the same seed may have another number on another kind"
 SYMBOLS = {"better": "▲", "worse": "▼", "not significant": "≈", "not judged": "·"}
 
 
@@ -91,6 +92,13 @@ def reasons(entry: Entry) -> list[str]:
 def noise(setting: Setting) -> str:
     """`Noise floor 0.42: the standard deviation ...`, or nothing where no row has two seeds."""
     return f"Noise floor {number(setting.noise)}: {NOISE}" if setting.noise is not None else ""
+
+
+def machines(setting: Setting) -> str:
+    """That a setting's numbers come from several kinds of machines, and what that means; nothing where it is one."""
+    if len(setting.machines) < 2:
+        return ""
+    return f"{len(setting.machines)} kinds of machines ({'; '.join(setting.machines)}): {ELSEWHERE}"
 
 
 def figure(value: float | None) -> str:
