@@ -158,6 +158,8 @@ class Mirror:
             self.server.delete(spare)
         if found[0].data.tags.get(RECORDED) == digest:
             return False
+        if RECORDED in found[0].data.tags:
+            self.server.untag(found[0], RECORDED)  # whoever dies now leaves a board that vouches for nothing
         self.server.keep(found[0], files)
         self.server.end(found[0], "FINISHED")
         self.server.write(found[0], metrics=(), params={}, tags={NOTE: self._note(name, files), RECORDED: digest})

@@ -129,3 +129,31 @@ def test_a_recorder_may_be_killed_before_any_request_and_the_next_one_repairs_it
         assert (run.info.status, parent.info.status) == ("FINISHED", "FINISHED")
         assert run.data.tags["unsmooth.recorded"].startswith(parent.data.tags["unsmooth.recorded"])
     assert number > 10
+
+
+@pytest.mark.parametrize("before", [None, "first"])
+@pytest.mark.parametrize("then", ["second", "first"])
+def test_a_writer_of_boards_may_be_killed_before_any_request_and_the_next_one_repairs_it(
+    machines: Machines, tmp_path: Path, before: str | None, then: str
+):
+    pages = {text: tmp_path / text / "leaderboard.html" for text in ("first", "second")}
+    for text, page in pages.items():
+        page.parent.mkdir()
+        page.write_text(text)
+    for number in itertools.count(1):
+        name = f"{before}-{then}-{number}"
+        if before:
+            machines.mirror(0).board(name, [pages[before]])
+        try:
+            machines.mirror(0, Countdown(number)).board(name, [pages["second"]])
+        except Killed:
+            pass
+        else:
+            break
+        repairing = machines.mirror(0)
+        repairing.board(name, [pages[then]])
+        (board,) = [run for run in everything(machines.uri) if run.data.tags.get("unsmooth.board") == name]
+        assert repairing.server.fetch(board, "leaderboard.html", tmp_path).read_text() == then
+        assert board.info.status == "FINISHED"
+        assert not repairing.board(name, [pages[then]])
+    assert number > 4
