@@ -98,7 +98,12 @@ def machines(setting: Setting) -> str:
     """That a setting's numbers come from several kinds of machines, and what that means; nothing where it is one."""
     if len(setting.machines) < 2:
         return ""
-    return f"{len(setting.machines)} kinds of machines ({'; '.join(setting.machines)}): {ELSEWHERE}"
+    return f"{len(setting.machines)} kinds of machines ({kinds(setting)}): {ELSEWHERE}"
+
+
+def kinds(setting: Setting) -> str:
+    """`cpu (AMD EPYC, AVX2); cpu (not named)`: older results name no processor."""
+    return "; ".join("cpu (not named)" if kind == "cpu" else kind for kind in setting.machines)
 
 
 def figure(value: float | None) -> str:
