@@ -36,7 +36,7 @@ test-heavy: install  ## Run the heavy tests: process gangs, DeepSpeed, whole rec
 	$(ONE_THREAD) $(BIN)/python -m pytest -n 2 --dist worksteal -m heavy
 
 test-cluster: install  ## Run the tests of real SLURM, containers, hosts and faults (Linux, root; see tests/cluster/README.md)
-	$(ONE_THREAD) UNSMOOTH_CLUSTER=1 $(BIN)/python -m pytest -m cluster tests/cluster tests/faults
+	$(ONE_THREAD) UNSMOOTH_CLUSTER=1 $(BIN)/python -m pytest -n 2 --dist loadgroup -m cluster tests/cluster tests/faults
 
 lint: install  ## Style, types and layers
 	$(BIN)/ruff check .

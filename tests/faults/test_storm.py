@@ -1,5 +1,6 @@
 """The storm itself: the real scheduler, real processes, real kills."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,13 +14,12 @@ FAULTS = 112
 
 
 def test_a_hundred_random_faults_lose_duplicate_and_change_nothing(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:
     storm, said = Storm(tmp_path / "runs", seed=7), []
     findings = storm.blow(FAULTS, said.append)
     print(*said, sep="\n")
-    with capsys.disabled():
-        print(f"\n{storm.struck} faults, {findings}")
+    record_property("said", f"{storm.struck} faults, {findings}")
     assert findings.all == []
     assert storm.struck == FAULTS
     assert all(any(kind.name in line for line in said) for kind in pack.ALL)

@@ -1,6 +1,9 @@
 """Loading graphs: every family's raw format, the splits, what is refused, and the renumbering of nodes."""
 
+import os
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy
@@ -137,3 +140,36 @@ def test_ogb_is_read_if_its_package_is_there_and_asked_for_otherwise(tmp_path: P
 
 def test_every_data_set_has_a_source() -> None:
     assert sorted(graph_files.SOURCES) == sorted(set(Graph.datasets) - {"karate"})
+
+
+ORDER = """
+import hashlib, torch
+from jobs.data.graphs import locality
+index = torch.randint(0, 400, (2, 600), generator=torch.Generator().manual_seed(0))
+order = locality(torch.cat([index, index.flip(0)], 1), 400)
+print(hashlib.sha256(order.numpy().tobytes()).hexdigest()[:12])
+"""
+
+
+@pytest.mark.parametrize("without", ["", "X86_V4 AVX512_ICL AVX512_SPR", "X86_V3 X86_V4 AVX512_ICL AVX512_SPR"])
+def test_nodes_are_in_one_order_whatever_the_processor(without: str) -> None:
+    """Dropout deals its draws out in this order; NumPy's own sort breaks ties by the instructions that it has."""
+    environment = {**os.environ, "NPY_DISABLE_CPU_FEATURES": without, "PYTHONWARNINGS": "ignore"}
+    done = subprocess.run(
+        [sys.executable, "-c", ORDER], capture_output=True, text=True, env=environment, check=True, timeout=120
+    )
+    assert done.stdout == "8011b5b61a44\n"
+
+
+def test_the_order_takes_neighbours_together_and_leaves_nobody_out() -> None:
+    """A path whose nodes are numbered at random, beside a triangle and two nodes alone."""
+    names = torch.randperm(60, generator=torch.Generator().manual_seed(1))
+    path = torch.stack([names[:54], names[1:55]])
+    triangle = torch.stack([names[[55, 56, 57]], names[[56, 57, 55]]])
+    index = torch.cat([path, triangle], 1)
+    order = graphs.locality(torch.cat([index, index.flip(0)], 1), 60)
+    assert sorted(order.tolist()) == list(range(60))
+    place = torch.empty_like(order)
+    place[order] = torch.arange(60)
+    assert (place[path[0]] - place[path[1]]).abs().max() == 1
+    assert (place[triangle[0]] - place[triangle[1]]).abs().max() == 2
