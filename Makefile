@@ -6,7 +6,7 @@ RUNS ?= runs
 DATA ?=
 ONE_THREAD := OMP_NUM_THREADS=1
 
-.PHONY: quickstart test test-heavy test-cluster cluster-containers cluster-nodes cluster-faults lint install fairseq clean help
+.PHONY: quickstart test test-heavy test-cluster lint install fairseq clean help
 
 help:  ## Say what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -36,16 +36,7 @@ test-heavy: install  ## Run the heavy tests: process gangs, DeepSpeed, whole rec
 	$(ONE_THREAD) $(BIN)/python -m pytest -n 2 --dist worksteal -m heavy
 
 test-cluster: install  ## Run the tests of real SLURM, containers, hosts and faults (Linux, root; see tests/cluster/README.md)
-	+$(MAKE) --jobs=3 --output-sync --no-print-directory cluster-containers cluster-nodes cluster-faults
-
-# They wait more than they compute, and share nothing: each starts the daemons that its tests need.
-CONTAINERS := $(addprefix tests/cluster/test_,containers.py containment.py images.py podman.py)
-SERVERS := $(addprefix tests/cluster/test_,replay.py tracking.py)
-cluster-containers: TESTS := $(CONTAINERS)
-cluster-nodes: TESTS := $(filter-out $(CONTAINERS) $(SERVERS),$(wildcard tests/cluster/test_*.py))
-cluster-faults: TESTS := $(SERVERS) tests/faults
-cluster-containers cluster-nodes cluster-faults: install
-	$(ONE_THREAD) UNSMOOTH_CLUSTER=1 $(BIN)/python -m pytest -m cluster $(TESTS)
+	$(ONE_THREAD) UNSMOOTH_CLUSTER=1 $(BIN)/python -m pytest -m cluster tests/cluster tests/faults
 
 lint: install  ## Style, types and layers
 	$(BIN)/ruff check .
